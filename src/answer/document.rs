@@ -70,7 +70,7 @@ impl Document {
         let mut document = Self {
             uri: first.uri.clone(),
             title: first.title.clone(),
-            link: link::link(&first.uri, None, ""),
+            link: link::link(&first.uri, None, None, ""),
             modified: first.modified,
             lang: first.lang.clone(),
             parts: Vec::new(),

@@ -12,12 +12,13 @@ const ENOUGH: usize = 12;
 
 /// See [`link`].
 pub fn of(passage: &Passage) -> Option<String> {
-    link(&passage.uri, passage.anchor.as_deref(), &passage.text)
+    link(&passage.uri, passage.page, passage.anchor.as_deref(), &passage.text)
 }
 
 /// The address of a passage of a page of the web: the page's own with the name of the place, or with the first words of the
-/// passage where no place has a name, as browsers understand it (`#:~:text=first%20words`). `None` for other documents.
-pub fn link(uri: &str, anchor: Option<&str>, text: &str) -> Option<String> {
+/// passage where no place has a name, as browsers understand it (`#:~:text=first%20words`); of a PDF with the page's number, as the
+/// viewers in browsers do (`#page=3`, RFC 8118). `None` for other documents.
+pub fn link(uri: &str, page: Option<u32>, anchor: Option<&str>, text: &str) -> Option<String> {
     let web = uri.starts_with("http://") || uri.starts_with("https://");
     let mut url = web.then(|| Url::parse(uri).ok()).flatten()?;
     if url.fragment().is_some() {
@@ -28,11 +29,21 @@ pub fn link(uri: &str, anchor: Option<&str>, text: &str) -> Option<String> {
         url.set_fragment(anchor);
         return Some(url.into());
     }
+    // No other format has pages, whatever its address ends with.
+    if let Some(page) = page {
+        url.set_fragment(Some(&format!("page={page}")));
+        return Some(url.into());
+    }
     let words = first_words(text);
-    if !words.is_empty() {
+    if !words.is_empty() && !is_pdf(&url) {
         url.set_fragment(Some(&format!(":~:text={}", encoded(&words))));
     }
     Some(url.into())
+}
+
+/// What is shown by a viewer that looks for no words.
+fn is_pdf(url: &Url) -> bool {
+    url.path().rsplit_once('.').is_some_and(|(_, extension)| extension.eq_ignore_ascii_case("pdf"))
 }
 
 /// Words as they stand on the page: of one line, without its marks, and no further than to the next mark.
@@ -122,16 +133,25 @@ mod tests {
     const PAGE: &str = "https://e.org/a.html";
 
     fn fragment(anchor: Option<&str>, text: &str) -> String {
-        link(PAGE, anchor, text).and_then(|link| link.strip_prefix(PAGE).map(str::to_owned)).unwrap_or_default()
+        link(PAGE, None, anchor, text).and_then(|link| link.strip_prefix(PAGE).map(str::to_owned)).unwrap_or_default()
     }
 
     #[test]
     fn a_passage_is_opened_by_the_name_of_its_place() {
         assert_eq!(fragment(Some("os.path.join"), "text"), "#os.path.join");
         assert_eq!(fragment(Some("安装 x"), "text"), "#%E5%AE%89%E8%A3%85%20x");
-        assert_eq!(link("docs/a.html", Some("x"), "text"), None);
-        assert_eq!(link("tickets://17", None, "text"), None);
-        assert_eq!(link("https://e.org/#/install", Some("x"), "text").as_deref(), Some("https://e.org/#/install"));
+        assert_eq!(link("docs/a.html", None, Some("x"), "text"), None);
+        assert_eq!(link("tickets://17", None, None, "text"), None);
+        assert_eq!(link("https://e.org/#/install", None, Some("x"), "text").as_deref(), Some("https://e.org/#/install"));
+    }
+
+    #[test]
+    fn a_passage_of_a_pdf_is_opened_by_its_page() {
+        let opened = |uri, page| link(uri, page, None, "The first words of it, and more.");
+        assert_eq!(opened("https://e.org/a.pdf", Some(3)).as_deref(), Some("https://e.org/a.pdf#page=3"));
+        assert_eq!(opened("https://e.org/get?id=7", Some(12)).as_deref(), Some("https://e.org/get?id=7#page=12"));
+        assert_eq!(opened("https://e.org/a.PDF", None).as_deref(), Some("https://e.org/a.PDF"), "no viewer looks for words");
+        assert_eq!(opened("docs/a.pdf", Some(3)), None);
     }
 
     #[test]

@@ -61,9 +61,9 @@ impl Source {
     }
 
     /// The address that opens a page of the web at the passage: `https://…/page#name`, or with the passage's first words where the
-    /// place has no name. `None` for other documents.
+    /// place has no name; `https://…/file.pdf#page=3`. `None` for other documents.
     pub fn link(&self) -> Option<String> {
-        link(&self.uri, self.anchor.as_deref(), &self.text)
+        link(&self.uri, self.page, self.anchor.as_deref(), &self.text)
     }
 }
 

@@ -54,13 +54,14 @@ impl Answerer {
             return Ok(None);
         }
         let (text, count) = (question.text.clone(), passages.len());
+        let undated = passages.first().is_some_and(|passage| passage.modified == 0);
         let lacking = off_runtime("look for the question's words", move || lacking(&text, &passages)).await?;
         let way = Way { retriever, question: &question.text, plan, uri };
         let (mut trace, found) = way.follow().await?;
         if let Cause::Found { .. } = trace.cause {
             trace.cause = self.fit(question, plan, found, uri).await?;
         }
-        trace.passages = count;
+        (trace.passages, trace.undated) = (count, undated);
         trace.missing_words = lacking;
         Ok(Some(trace))
     }

@@ -73,6 +73,33 @@ pub enum Cause {
         /// Why.
         reason: SkipReason,
     },
+    /// Another page of the site has the same content, and is the document.
+    SameContent {
+        /// That one.
+        of: String,
+        /// It is the address that the page calls its own.
+        canonical: bool,
+    },
+    /// The page leads to another one of its site.
+    Moved {
+        /// That one.
+        to: String,
+    },
+    /// The page leads out of its site.
+    LeadsOut {
+        /// Where to.
+        to: String,
+    },
+    /// The page leads to itself in the end.
+    RedirectLoop,
+    /// The site has no such page.
+    NotFound,
+    /// The site has no such page any more.
+    Gone,
+    /// The site did not give the page when it was asked.
+    NotGiven,
+    /// Nothing led the last crawl of the site to the page.
+    NotMet,
     /// It lies below none of the pipeline's sources.
     OutsideSources,
     /// It is in the index of another pipeline.
@@ -173,6 +200,9 @@ pub struct Trace {
     pub passages: usize,
     /// Words of the question that it has nowhere.
     pub missing_words: Vec<String>,
+    /// When it was modified is not known.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub undated: bool,
 }
 
 impl Trace {
@@ -189,6 +219,7 @@ impl Trace {
             copy_of: None,
             passages: 0,
             missing_words: Vec::new(),
+            undated: false,
         }
     }
 }

@@ -165,6 +165,14 @@ pub(super) fn options(args: &IngestArgs, output: Output, lines: Lines) -> Option
                 }
             }
         }),
+        skips: Arc::new({
+            let (output, lines) = (output.clone(), lines.clone());
+            move |uri, reason| match (output.verbose(), output.json) {
+                (false, _) => {}
+                (true, true) => output.event(&Line::Skipped { uri, reason }),
+                (true, false) => lines.above(&output, &skipped_line(uri, Some(reason))),
+            }
+        }),
         observer: Arc::new(move |failure| {
             if output.json {
                 output.event(&Line::from(failure));
@@ -218,9 +226,18 @@ pub(super) fn failed_line(uri: &str, stage: &str, error: &str, output: &Output) 
 }
 
 fn failure(uri: &str, stage: &str, error: &str) -> String {
-    // The name of a file may hold a line break, and one failure is one line.
-    let what = format!("{uri}: {error} (at {stage})").replace(['\n', '\r', '\u{85}', '\u{2028}', '\u{2029}'], " ");
-    harmless(&readable(&what)).into_owned()
+    of_one_line(&format!("{uri}: {error} (at {stage})"))
+}
+
+/// What a person is told of an item that is passed over, who asks for it by `-v`.
+pub(super) fn skipped_line(uri: &str, reason: Option<SkipReason>) -> String {
+    let why = reason.map(|reason| format!(": {}", reason.said())).unwrap_or_default();
+    format!("skipped {}", of_one_line(&format!("{uri}{why}")))
+}
+
+/// The name of a file may hold a line break, and one document is one line.
+fn of_one_line(text: &str) -> String {
+    harmless(&readable(&text.replace(['\n', '\r', '\u{85}', '\u{2028}', '\u{2029}'], " "))).into_owned()
 }
 
 /// Says once that Ctrl-C was heard.
@@ -282,7 +299,9 @@ pub(super) fn show(summary: &IngestSummary, reading: Reading, output: &Output) {
         let mut skipped: Vec<_> = summary.skipped.iter().map(|(reason, n)| (kind(*reason), n)).collect();
         skipped.sort_unstable();
         let skipped: Vec<String> = skipped.into_iter().map(|(kind, n)| format!("{} {kind}", grouped(*n))).collect();
-        output.note(&format!("  skipped: {}", skipped.join(", ")));
+        // Each was named already to who asks for it.
+        let more = if output.verbose() { "" } else { " (-v names them)" };
+        output.note(&format!("  skipped: {}{more}", skipped.join(", ")));
     }
     if summary.unread_pages > 0 {
         let (pages, needs) = (counted(summary.unread_pages, "page"), if summary.unread_pages == 1 { "needs" } else { "need" });

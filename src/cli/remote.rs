@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::args::{Common, IngestArgs, Invalid};
 use super::exit;
-use super::ingest::{ended, failed_line, runtime, show, source};
+use super::ingest::{ended, failed_line, runtime, show, skipped_line, source};
 use super::output::Output;
 use super::progress::{Progress, Reading};
 use super::received::{Ended, Received};
@@ -21,6 +21,7 @@ use crate::ingest::wire;
 use crate::pipeline;
 use crate::runtime::Settings;
 use crate::serve::SOCKET;
+use crate::source::SkipReason;
 use crate::source::readable::readable;
 
 /// How long a service may take to take a connection and to answer: it is on this machine.
@@ -50,10 +51,14 @@ pub(super) async fn ingest(
     let find = |name: &String| pipeline::find(name, &settings.cwd).map_err(Invalid::from);
     let file = args.pipeline.pipeline.as_ref().map(find).transpose()?;
     let paths = args.paths.iter().map(|path| source(path)).collect::<anyhow::Result<Vec<_>>>()?;
-    let asked = json!({
+    let mut asked = json!({
         "prune": args.prune, "rebuild": args.rebuild, "checksum": args.checksum,
         "local": {"file": file, "paths": paths, "cwd": settings.cwd, "cache": settings.cache},
     });
+    // A service of an earlier version does not know of it.
+    if let Some(asked) = asked.as_object_mut().filter(|_| output.verbose()) {
+        asked.insert("skipped".to_owned(), true.into());
+    }
     service.ingest(&asked, reading, output, stop).await
 }
 
@@ -131,7 +136,12 @@ impl Remote {
             match line.get("type").and_then(Value::as_str) {
                 Some("progress") => catch_up(&report, &line),
                 Some("summary" | "error") => break line,
-                Some("failed" | "notice") if output.json => output.event(&line),
+                Some("failed" | "notice" | "skipped") if output.json => output.event(&line),
+                Some("skipped") => {
+                    let uri = line.get("uri").and_then(Value::as_str).unwrap_or_default();
+                    let reason = line.get("reason").and_then(|reason| SkipReason::deserialize(reason).ok());
+                    lines.above(output, &skipped_line(uri, reason));
+                }
                 Some("failed") => {
                     let text = |key: &str| line.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
                     let (uri, error, stage) = (text("uri"), text("error"), text("stage"));

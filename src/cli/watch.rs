@@ -42,6 +42,8 @@ pub(super) async fn run(
     let ingest = Options {
         observer: Arc::new(move |failure| failures.failed(failure)),
         listener: Arc::new(move |source, message| said.notice(source.as_str(), message)),
+        // They are the same in each run.
+        skips: Arc::new(|_, _| {}),
         ..options(&args, output.clone(), Lines::nowhere())
     };
     let observer = Arc::new(move |event| observer.show(event));

@@ -122,7 +122,7 @@ async fn list_source(
                     page.fetched.entry(item.uri.clone()).or_insert(*fetched);
                     page.items.push(item);
                 }
-                Ok(Listed::Skipped { reason, .. }) => run.report.skip(reason),
+                Ok(Listed::Skipped { uri, reason }) => run.skip(&uri, reason),
                 Ok(Listed::Unreadable { prefix, error }) => {
                     failures.push(unlisted(source, &prefix, reason(&error)));
                     unreadable.push(prefix);

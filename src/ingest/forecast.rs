@@ -12,7 +12,7 @@ use super::batching::Filling;
 use super::context::{Asked, Prefix, Situating, WRITTEN};
 use super::diff::{ChunkTask, DocumentDiff};
 use super::open::{Opened, open};
-use super::prune::{Verdict, judge};
+use super::prune::{Verdict, foretold, judge};
 use super::report::{Documents, Report};
 use super::run::{Mode, Run};
 use super::setup::{Options, Setup};
@@ -118,7 +118,7 @@ pub struct ForecastChunks {
     pub moved: u64,
     /// In the index as they are (of documents that changed).
     pub kept: u64,
-    /// To be deleted (of documents that changed).
+    /// To be deleted (of documents that changed or are gone).
     pub deleted: u64,
 }
 
@@ -147,19 +147,31 @@ pub async fn forecast(
     };
     let (scope, tally) = tokio::join!(coordinator::list(&run, batches), counting);
     let tally = tally?;
-    let verdict = match scope {
-        Ok(scope) => judge(&run, &scope, run.options.prune).await,
+    let gone = match scope {
+        Ok(scope) => match judge(&run, &scope, run.options.prune).await {
+            Ok(Verdict::Keep(kept)) => Ok(Gone { kept, ..Gone::default() }),
+            Ok(Verdict::Remove(0)) => Ok(Gone::default()),
+            Ok(Verdict::Remove(_)) => {
+                foretold(&run, &scope).await.map(|(removed, chunks)| Gone { removed, chunks, ..Gone::default() })
+            }
+            Err(ended) => Err(ended),
+        },
         Err(ended) => Err(ended),
     };
     if let Some(error) = run.take_fatal() {
         return Err(error);
     }
-    let Ok(verdict) = verdict else { return Ok(None) };
-    let (removed, kept_although_gone) = match verdict {
-        Verdict::Remove(gone) => (gone, 0),
-        Verdict::Keep(gone) => (0, gone),
-    };
-    Ok(Some(tally.forecast(&run, removed, kept_although_gone)))
+    let Ok(gone) = gone else { return Ok(None) };
+    Ok(Some(tally.forecast(&run, gone)))
+}
+
+/// Documents that seem gone.
+#[derive(Debug, Clone, Copy, Default)]
+struct Gone {
+    removed: u64,
+    /// Of those that are removed.
+    chunks: u64,
+    kept: u64,
 }
 
 /// What was counted so far of contexts.
@@ -240,8 +252,9 @@ impl Tally {
         Ok(())
     }
 
-    fn forecast(self, run: &Run, removed: u64, kept_although_gone: u64) -> Forecast {
-        let Self { added, changed, chunks, embeddings, cached, tokens, filling, contexts, seen: _ } = self;
+    fn forecast(self, run: &Run, gone: Gone) -> Forecast {
+        let Self { added, changed, mut chunks, embeddings, cached, tokens, filling, contexts, seen: _ } = self;
+        chunks.deleted += gone.chunks;
         let counted = &run.report.documents;
         let requests = filling.batches();
         let terms = &run.setup.terms;
@@ -256,11 +269,11 @@ impl Tally {
                 added,
                 changed,
                 unchanged: counted.unchanged.get(),
-                removed,
+                removed: gone.removed,
                 failed: counted.failed.get(),
                 skipped: counted.skipped.get(),
             },
-            kept_although_gone,
+            kept_although_gone: gone.kept,
             chunks,
             contexts,
             embeddings,

@@ -113,6 +113,24 @@ pub(super) async fn remove_missing(run: &Run, scope: &Scope) -> Result<u64, Ende
     }
 }
 
+/// What [`remove_missing`] would remove: documents, and chunks of them.
+pub(super) async fn foretold(run: &Run, scope: &Scope) -> Result<(u64, u64), Ended> {
+    let (mut documents, mut chunks, mut after) = (0, 0, None);
+    loop {
+        let page = run.recorded(run.setup.ledger.missing(run.id(), scope, after).await)?;
+        let uris: Vec<String> = page.documents.into_iter().map(|document| document.uri).collect();
+        let prior = run.answered(uris.len(), run.setup.ledger.claim(uris).await)?;
+        for entry in prior.into_iter().filter_map(|prior| prior.entry) {
+            documents += 1;
+            chunks += entry.points.len() as u64;
+        }
+        after = page.next;
+        if after.is_none() {
+            return Ok((documents, chunks));
+        }
+    }
+}
+
 /// Removes documents: from the store, then from the ledger.
 pub(super) async fn remove(run: &Run, missing: &[Missing]) -> Result<(), Ended> {
     let uris: Vec<String> = missing.iter().map(|document| document.uri.clone()).collect();

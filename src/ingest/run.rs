@@ -20,7 +20,7 @@ use super::setup::{Options, Setup};
 use super::told::Told;
 use crate::chunk::Chunker;
 use crate::error::{Error, Failure, Origin};
-use crate::source::{SourceId, Version};
+use crate::source::{SkipReason, SourceId, Version};
 use crate::vectordb::{StoreError, VectorStore};
 
 /// Writes to the store at once.
@@ -210,6 +210,12 @@ impl Run {
     /// What the work gave; `None` where the run was stopped and what was in flight took too long to finish.
     pub async fn drained<T>(&self, work: impl Future<Output = T>) -> Option<T> {
         drained(&self.stop, work).await
+    }
+
+    /// Counts and tells of an item that is passed over.
+    pub fn skip(&self, uri: &str, reason: SkipReason) {
+        self.report.skip(reason);
+        (self.options.skips)(uri, reason);
     }
 
     /// Counts what cannot be indexed, and says so.

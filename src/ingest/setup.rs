@@ -12,7 +12,7 @@ use crate::chunk::ChunkPlan;
 use crate::limits::{Allowed, Limits};
 use crate::parse::ParseOptions;
 use crate::providers::{EmbedPlan, Embedder, Prefixes, Price};
-use crate::source::{Source, SourceId};
+use crate::source::{SkipReason, Source, SourceId};
 use crate::vectordb::bm25::Bm25;
 use crate::vectordb::{ModelChange, VectorStore};
 
@@ -137,6 +137,9 @@ impl fmt::Debug for EmbedTerms {
 /// Hears of every failed document as it fails.
 pub type Observer = Arc<dyn Fn(&FailedDocument) + Send + Sync>;
 
+/// Hears of every item that is passed over: its uri, and why.
+pub type Skips = Arc<dyn Fn(&str, SkipReason) + Send + Sync>;
+
 /// Hears what a source has to say to people.
 pub type Listener = Arc<dyn Fn(&SourceId, &str) + Send + Sync>;
 
@@ -156,6 +159,8 @@ pub struct Options {
     pub observer: Observer,
     /// Told what sources say.
     pub listener: Listener,
+    /// Told what is passed over.
+    pub skips: Skips,
 }
 
 impl Default for Options {
@@ -168,6 +173,7 @@ impl Default for Options {
             scoped: false,
             observer: Arc::new(|_| {}),
             listener: Arc::new(|_, _| {}),
+            skips: Arc::new(|_, _| {}),
         }
     }
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::ledger::FailedDocument;
 use super::limit::{Limit, Recent};
 use super::report::{Report, Stage};
-use crate::source::SourceId;
+use crate::source::{SkipReason, SourceId};
 
 /// A line. `type` says which.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -24,6 +24,13 @@ pub enum Line<'a> {
         stage: Stage,
         /// Why.
         error: &'a str,
+    },
+    /// An item is passed over; told to whoever asks for it.
+    Skipped {
+        /// The item.
+        uri: &'a str,
+        /// Why.
+        reason: SkipReason,
     },
     /// What a source has to say to people.
     Notice {

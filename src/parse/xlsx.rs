@@ -205,6 +205,7 @@ struct Raw {
     style: usize,
     kind: String,
     value: String,
+    formula: String,
     inline: String,
 }
 
@@ -215,7 +216,7 @@ impl Scan<'_> {
         let (mut line, mut column) = (0u32, 0u32);
         let mut row: Vec<Value> = Vec::new();
         let mut cell = Raw::default();
-        let (mut in_value, mut in_inline, mut in_reading) = (false, false, false);
+        let (mut in_value, mut in_formula, mut in_inline, mut in_reading) = (false, false, false, false);
         loop {
             match reader.read_event() {
                 Ok(Event::Start(e)) => match e.local_name().as_ref() {
@@ -229,6 +230,7 @@ impl Scan<'_> {
                         column = cell.column.saturating_add(1);
                     }
                     "v" => in_value = true,
+                    "f" => in_formula = true,
                     "t" => in_inline = true,
                     "rPh" => in_reading = true,
                     _ => {}
@@ -240,6 +242,7 @@ impl Scan<'_> {
                 },
                 Ok(Event::End(e)) => match e.local_name().as_ref() {
                     "v" => in_value = false,
+                    "f" => in_formula = false,
                     "t" => in_inline = false,
                     "rPh" => in_reading = false,
                     "c" if cell.column < MAX_COLUMNS => row.extend(self.value(line, &std::mem::take(&mut cell))),
@@ -254,6 +257,7 @@ impl Scan<'_> {
                 // What was read of a damaged sheet is kept.
                 Ok(Event::Eof) | Err(_) => return out.row(line, row),
                 Ok(event) if in_value => push_text(&event, &mut cell.value),
+                Ok(event) if in_formula => push_text(&event, &mut cell.formula),
                 Ok(event) if in_inline && !in_reading => push_text(&event, &mut cell.inline),
                 Ok(_) => {}
             }
@@ -275,6 +279,10 @@ impl Scan<'_> {
             "e" => word(raw.to_owned()),
             // An ISO date, as the strict variant writes them.
             "d" => Value { column, text: raw.replace('T', " "), kind: Kind::Date },
+            // Written by a program that does not calculate: what is to be calculated is all that is known.
+            _ if raw.is_empty() && !cell.formula.is_empty() => {
+                Value { column, text: format!("={}", unescaped(&cell.formula)), kind: Kind::Number }
+            }
             _ if raw.is_empty() => word(unescaped(&cell.inline)),
             _ => match raw.parse::<f64>() {
                 Ok(value) => number(column, value, format, self.book.since_1904),

@@ -378,7 +378,8 @@ pub(super) struct RetrieveSpec {
     /// How the two rankings of `hybrid` become one. By default as suits the embedding model.
     pub(super) fusion: Option<FusionSpec>,
     /// Which documents are searched; all terms must hold. `path=docs/api/**` and `path!=…` as in `include`, `lang=zh` and
-    /// `lang!=…` by ISO 639-1, `modified>=2026-01-31` with `<`, `<=`, `>`, `>=` and a date (its beginning, in UTC) or RFC 3339.
+    /// `lang!=…` by ISO 639-1, `modified>=2026-01-31` with `<`, `<=`, `>`, `>=` and a date (its beginning, in UTC) or RFC 3339;
+    /// a document without a date meets none of them.
     #[schemars(inner(length(min = 1)), example = ["path=docs/api/**", "modified>=2026-01-31"])]
     pub(super) r#where: Option<Vec<Option<String>>>,
     /// What becomes of passages that say nearly the same as a better one.

@@ -44,6 +44,8 @@ pub(super) struct JobOptions {
     pub(super) rebuild: bool,
     pub(super) checksum: bool,
     pub(super) scoped: bool,
+    /// Tell what is passed over.
+    pub(super) skipped: bool,
 }
 
 /// An ingest that was asked for.
@@ -320,8 +322,8 @@ impl Job {
     }
 
     fn options(self: &Arc<Self>, asked: JobOptions) -> Options {
-        let (failing, noticing) = (Arc::clone(self), Arc::clone(self));
-        let JobOptions { prune, rebuild, checksum, scoped } = asked;
+        let (failing, noticing, skipping) = (Arc::clone(self), Arc::clone(self), Arc::clone(self));
+        let JobOptions { prune, rebuild, checksum, scoped, skipped } = asked;
         Options {
             prune,
             rebuild,
@@ -329,6 +331,11 @@ impl Job {
             scoped,
             observer: Arc::new(move |failure| failing.tell(&Line::from(failure))),
             listener: Arc::new(move |source, message| noticing.tell(&Line::Notice { source, message })),
+            skips: Arc::new(move |uri, reason| {
+                if skipped {
+                    skipping.tell(&Line::Skipped { uri, reason });
+                }
+            }),
         }
     }
 

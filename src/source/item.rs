@@ -245,6 +245,31 @@ impl SkipReason {
         }
     }
 
+    /// The reason in a clause.
+    pub fn said(self) -> &'static str {
+        match self {
+            Self::Hidden => {
+                "its name, or that of a folder above it, begins with a dot or, as of files that mark an open document, with ~$"
+            }
+            Self::Excluded => "the source's `include` does not match it, or its `exclude` does",
+            Self::Empty => "there is nothing in it",
+            Self::TooLarge => "it is larger than the source's `max_bytes`",
+            Self::Binary => "its content is neither text nor a format that is read",
+            Self::UnsupportedFormat => "its format is not read",
+            Self::SymbolicLink => "it is a symbolic link, or lies behind one",
+            Self::Special => "it is no ordinary file",
+            Self::Gitignored => "a .gitignore names it",
+            Self::Ignored => "an .ignore file, or one of git's own lists, names it",
+            Self::Own => "ragstream itself wrote it",
+            Self::Robots => "robots.txt forbids it",
+            Self::NoIndex => "the page asks not to be indexed",
+            Self::JavaScript => "the page is empty without its scripts",
+            Self::Duplicate => "another page has the same content",
+            Self::Generated => "a generator makes it of all other pages",
+            Self::SoftNotFound => "the page says \"not found\"",
+        }
+    }
+
     /// As what an item is counted whose content turned out to be no document; `None` where a document was lost.
     pub fn of(error: &ParseError) -> Option<Self> {
         match error {

@@ -9,7 +9,7 @@
 //! A page has to be fetched for its links to be known. What was fetched is kept beside the frontier until the document that
 //! becomes of it is recorded as done: a crawl that is killed asks again for what was in flight, and for nothing else.
 //!
-//! A document is gone where its page says so (404 twice, 410), where the site does not want it indexed, and where two crawls in a row
+//! A document is gone where its page says so (404 twice, half a minute apart; 410), where the site does not want it indexed, and where two crawls in a row
 //! found nothing that leads to it. An outage, a login, an empty sitemap or a crawl that was cut short removes nothing: such pages
 //! are listed as they were, or what lies at their prefix is told as unreadable.
 
@@ -19,6 +19,7 @@ mod client;
 mod crawl;
 mod escapes;
 mod failure;
+mod fate;
 mod fetch;
 mod frontier;
 mod links;
@@ -49,6 +50,7 @@ use async_trait::async_trait;
 use futures_util::stream::{BoxStream, StreamExt as _};
 use tokio_util::task::AbortOnDropHandle;
 
+pub(crate) use self::fate::{Fate, fate};
 use self::frontier::Batch;
 pub use self::plan::{MAX_DEPTH, MAX_PAGES, USER_AGENT, WebPlan};
 use self::shared::Shared;
@@ -70,9 +72,14 @@ pub struct Web {
 }
 
 impl Web {
+    /// What all sites together are called.
+    pub(crate) fn own_id() -> SourceId {
+        SourceId::new("web")
+    }
+
     /// The sites of a plan. `state` gives what sources of an id remember.
     pub fn new(mut plan: WebPlan, state: impl Fn(&SourceId) -> Arc<dyn State>, purpose: Purpose) -> Self {
-        let id = SourceId::new("web");
+        let id = Self::own_id();
         if purpose == Purpose::Sample {
             plan.max_pages = plan.max_pages.min(SAMPLE);
         }

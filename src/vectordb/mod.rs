@@ -41,6 +41,8 @@ const FOLDERS: &str = "folders";
 const LANG: &str = "lang";
 /// The payload key of a document's modification time.
 const MODIFIED: &str = "modified";
+/// What stands for a time that nobody knows, in payloads that were written long ago, too.
+const UNDATED: i64 = 0;
 /// The payload key of what else is known of a document.
 const METADATA: &str = "metadata";
 /// The payload keys that conditions look into by an index, besides [`MODIFIED`], which is a number.
@@ -182,7 +184,8 @@ pub enum Condition {
     Lang(String),
     /// Its language is not this, or not known.
     NotLang(String),
-    /// Its document was modified within this time, in seconds since the Unix epoch.
+    /// Its document was modified within this time, in seconds since the Unix epoch. One of which that is not known (0) was not, whatever
+    /// the bounds.
     Modified {
         /// Not before.
         from: Option<i64>,

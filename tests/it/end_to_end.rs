@@ -118,7 +118,11 @@ fn a_second_run_does_only_what_changed(ledger: Ledger) {
     home.write("docs/keys.md", GUIDE.replace("ninety", "sixty"));
     home.remove("docs/backup.txt");
     home.write("docs/new.md", "# New\n\nSomething else.\n");
+    let sources = if home.together.is_some() { &["plan", "--json"][..] } else { &["plan", "docs", "--json"] };
+    let plan = home.look(sources).expect_code(0).last("plan");
     let third = ingest(&home);
+    assert_eq!(plan["chunks"]["deleted"], third["chunks"]["deleted"], "{plan}");
+    assert_eq!(plan["documents"]["removed"], third["documents"]["removed"], "{plan}");
     let documents = &third["documents"];
     let counts = ["added", "changed", "unchanged", "removed", "failed"].map(|key| documents[key].as_u64().unwrap());
     assert_eq!(counts, [1, 1, 1, 1, 0], "{third}");

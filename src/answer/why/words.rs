@@ -16,7 +16,12 @@ impl Cause {
             Self::OverBudget { tokens } => {
                 format!("it was found, and does not fit into the prompt of {tokens} tokens beside the better sources")
             }
-            Self::Filtered { terms } => format!("`{}` leaves it out", terms.join("` and `")),
+            Self::Filtered { terms } => {
+                let by_date = terms.iter().any(|term| term.trim_start().starts_with("modified"));
+                let undated = by_date && trace.is_some_and(|trace| trace.undated);
+                let why = if undated { ": when it was modified is not known" } else { "" };
+                format!("`{}` leaves it out{why}", terms.join("` and `"))
+            }
             Self::Duplicate { of } => format!("it says nearly the same as {}, which is a source", of.shown()),
             Self::Reranked { before } => match rank {
                 Some(rank) => {
@@ -42,7 +47,22 @@ impl Cause {
             Self::Interrupted => "the ingest that was about to index it was interrupted".to_owned(),
             Self::NoText => "it was read, and there is no text in it".to_owned(),
             Self::Lost => "it was indexed, and the index has lost it since".to_owned(),
-            Self::Skipped { reason } => format!("ingest leaves it out: {}", skipped(*reason)),
+            Self::Skipped { reason } => format!("ingest leaves it out: {}", reason.said()),
+            Self::SameContent { of, canonical: true } => {
+                format!("it has the same content as {of}, which it calls its own address")
+            }
+            Self::SameContent { of, canonical: false } => format!("it has the same content as {of}, which is the document"),
+            Self::Moved { to } => format!("it leads to {to}"),
+            Self::LeadsOut { to } => format!("it leads to {to}, which does not belong to the site"),
+            Self::RedirectLoop => "its redirects lead in a circle".to_owned(),
+            Self::NotFound => "the site has no such page (404)".to_owned(),
+            Self::Gone => "the site has no such page any more (410, or 404 twice)".to_owned(),
+            Self::NotGiven => "the site did not give it when it was asked last".to_owned(),
+            Self::NotMet => {
+                "the last crawl of the site did not come to it: no link and no sitemap led there, or `max_pages` or \
+                             `max_depth` ended it before"
+                    .to_owned()
+            }
             Self::OutsideSources => "it lies below none of the pipeline's sources".to_owned(),
             Self::OtherPipeline { pipeline } => format!("it is in the index of another pipeline, `{pipeline}`"),
             Self::NotIngested => "it has not been ingested".to_owned(),
@@ -76,6 +96,13 @@ impl Cause {
             Self::NoText => "`ragstream read FILE` shows what is read of it; scans need `parse: { ocr: {} }`".to_owned(),
             Self::Lost => "run `ingest`, which looks through the index".to_owned(),
             Self::Skipped { reason } => return remedy(*reason).map(str::to_owned),
+            Self::SameContent { of: other, .. } | Self::Moved { to: other } => {
+                format!("ask about that one: `ragstream why {other} …`")
+            }
+            Self::LeadsOut { .. } => "add that one to `sources`, or name it to `ingest`".to_owned(),
+            Self::RedirectLoop | Self::NotFound | Self::Gone => return None,
+            Self::NotGiven => "run `ingest`, which says why it cannot be had".to_owned(),
+            Self::NotMet => "name it among the sources' `urls`, or to `ingest`".to_owned(),
             Self::OutsideSources => "add its folder to `sources`, or name it to `ingest`".to_owned(),
             Self::OtherPipeline { pipeline } => format!("ask that one: `-p {pipeline}`"),
             Self::Missing { did_you_mean } if did_you_mean.is_empty() => {
@@ -94,30 +121,6 @@ impl Spot {
             (Some(page), _) => format!("{}, p. {page}", self.uri),
             (None, (first, last)) => format!("{}:{first}-{last}", self.uri),
         }
-    }
-}
-
-fn skipped(reason: SkipReason) -> &'static str {
-    match reason {
-        SkipReason::Hidden => {
-            "its name, or that of a folder above it, begins with a dot or, as of files that mark an open document, with ~$"
-        }
-        SkipReason::Excluded => "the source's `include` does not match it, or its `exclude` does",
-        SkipReason::Empty => "there is nothing in it",
-        SkipReason::TooLarge => "it is larger than the source's `max_bytes`",
-        SkipReason::Binary => "its content is neither text nor a format that is read",
-        SkipReason::UnsupportedFormat => "its format is not read",
-        SkipReason::SymbolicLink => "it is a symbolic link, or lies behind one",
-        SkipReason::Special => "it is no ordinary file",
-        SkipReason::Gitignored => "a .gitignore names it",
-        SkipReason::Ignored => "an .ignore file, or one of git's own lists, names it",
-        SkipReason::Own => "ragstream itself wrote it",
-        SkipReason::Robots => "robots.txt forbids it",
-        SkipReason::NoIndex => "the page asks not to be indexed",
-        SkipReason::JavaScript => "the page is empty without its scripts",
-        SkipReason::Duplicate => "another page has the same content",
-        SkipReason::Generated => "a generator makes it of all other pages",
-        SkipReason::SoftNotFound => "the page says \"not found\"",
     }
 }
 

@@ -55,7 +55,7 @@ async fn parse_batch(run: &Arc<Run>, batch: FetchedBatch) -> Result<Vec<Parsed>,
             }
             Outcome::NotIndexed { uri, reason } => {
                 if let Some(reason) = reason {
-                    run.report.skip(reason);
+                    run.skip(&uri, reason);
                 }
                 not_indexed.push(uri);
             }

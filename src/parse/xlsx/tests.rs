@@ -113,6 +113,22 @@ fn numbers_texts_links_comments_and_sheets() {
 }
 
 #[test]
+fn a_formula_without_its_value_is_shown_as_it_is_written() {
+    let head = row(1, &["Item", "Price", "Twice"]);
+    // openpyxl's; a result that is no text; one that is known; one that others share.
+    let rows = [
+        "<c r='A2' t='inlineStr'><is><t>Nut</t></is></c><c r='B2'><v>3</v></c><c r='C2'><f>B2*2&amp;\"x\"</f><v/></c>",
+        "<c r='A3' t='inlineStr'><is><t>Bolt</t></is></c><c r='B3'><v>4</v></c><c r='C3' t='str'><f>IF(B3=4,\"\",1)</f><v></v></c>",
+        "<c r='A4' t='inlineStr'><is><t>Ring</t></is></c><c r='B4'><v>5</v></c><c r='C4'><f>B4*2</f><v>10</v></c>",
+        "<c r='A5' t='inlineStr'><is><t>Pin</t></is></c><c r='B5'><v>6</v></c><c r='C5'><f t='shared' si='0'/><v>12</v></c>",
+    ];
+    let rows: String = (2..).zip(rows).map(|(line, cells)| format!("<row r='{line}'>{cells}</row>")).collect();
+    let got = read(&format!("{head}{rows}"));
+    let table = "| Item | Price | Twice |\n| --- | --- | --- |\n| Nut | 3 | =B2*2&\"x\" |\n| Bolt | 4 | |\n| Ring | 5 | 10 |\n| Pin | 6 | 12 |\n";
+    assert!(got.contains(table), "{got}");
+}
+
+#[test]
 fn the_header_is_found_below_titles_and_over_several_rows() {
     let rows = [
         row(1, &["Sales by region"]),

@@ -5,13 +5,14 @@ use std::path::Path;
 use super::records::Records;
 use crate::answer::Cause;
 use crate::error::{Error, reason};
-use crate::ingest::ledger::Recorded;
+use crate::ingest::ledger::{Ledger as _, Recorded};
 use crate::ingest::report::Stage;
 use crate::parse::{self, ParseOptions};
 use crate::pipeline::MAX_BYTES;
 use crate::runtime::Runtime;
 use crate::source::files::Judged;
-use crate::source::{Body, FetchError, Fetched, Files, FilesPlan, Item, SkipReason, Source as _, SourcePlan, uri_of};
+use crate::source::web::{self, Fate};
+use crate::source::{Body, FetchError, Fetched, Files, FilesPlan, Item, SkipReason, Source as _, SourcePlan, Web, uri_of};
 
 /// Ledgers of other pipelines that are looked into.
 const OTHERS: usize = 100;
@@ -35,12 +36,12 @@ impl Runtime {
         let own = match (own, records.path(uri)) {
             (Some(own), _) => own,
             (None, Some(path)) => self.of_a_file(records, uri, &path, like).await,
-            (None, None) => self.of_an_address(uri, like),
+            (None, None) => self.of_an_address(records, uri, like).await,
         };
         let elsewhere = self.elsewhere(records, uri).await?;
         Ok(match (own, elsewhere) {
             (Cause::OutsideSources | Cause::Missing { .. }, Some(other)) => (other, Vec::new()),
-            (Cause::NotIngested, Some(other)) if self.plan.sources.is_empty() => (other, vec![Cause::NotIngested]),
+            (own @ (Cause::NotIngested | Cause::NotMet), Some(other)) if self.plan.sources.is_empty() => (other, vec![own]),
             (own, other) => (own, other.into_iter().collect()),
         })
     }
@@ -88,16 +89,30 @@ impl Runtime {
         }
     }
 
-    /// What the sources make of a document that is no file. Nobody is asked for it.
-    fn of_an_address(&self, uri: &str, like: Vec<String>) -> Cause {
-        if self.plan.sources.is_empty() {
-            return Cause::Missing { did_you_mean: like };
-        }
-        let sources = self.plan.sources.iter().filter(|source| source.may_have(uri));
-        match sources.map(|source| source.refusal(uri)).reduce(Option::and) {
-            None => Cause::OutsideSources,
-            Some(Some(reason)) => Cause::Skipped { reason },
-            Some(None) => Cause::NotIngested,
+    /// What the sources make of a document that is no file. Nobody is asked for it: of a page the last crawl tells.
+    async fn of_an_address(&self, records: &Records, uri: &str, like: Vec<String>) -> Cause {
+        let usual = if self.plan.sources.is_empty() {
+            Cause::Missing { did_you_mean: like }
+        } else {
+            let sources = self.plan.sources.iter().filter(|source| source.may_have(uri));
+            match sources.map(|source| source.refusal(uri)).reduce(Option::and) {
+                None => return Cause::OutsideSources,
+                Some(Some(reason)) => return Cause::Skipped { reason },
+                Some(None) => Cause::NotIngested,
+            }
+        };
+        let Some(ledger) = &records.ledger else { return usual };
+        let agent = self.plan.sources.iter().find_map(|source| match source {
+            SourcePlan::Web(plan) if plan.may_have(uri) => Some(&*plan.user_agent),
+            _ => None,
+        });
+        match web::fate(&ledger.state(&Web::own_id()), uri, agent.unwrap_or(web::USER_AGENT)).await {
+            Ok(Some(fate)) => of_a_page(fate),
+            Ok(None) => usual,
+            Err(error) => {
+                tracing::debug!(%error, "what a crawl remembers cannot be read");
+                usual
+            }
         }
     }
 
@@ -137,6 +152,20 @@ fn files_of(source: &SourcePlan) -> Option<FilesPlan> {
     match source {
         SourcePlan::Files(plan) => Some(plan.clone()),
         _ => None,
+    }
+}
+
+fn of_a_page(fate: Fate) -> Cause {
+    match fate {
+        Fate::Skipped(reason) => Cause::Skipped { reason },
+        Fate::SameAs { uri, canonical } => Cause::SameContent { of: uri, canonical },
+        Fate::Moved(to) => Cause::Moved { to },
+        Fate::LeadsOut(to) => Cause::LeadsOut { to },
+        Fate::Circle => Cause::RedirectLoop,
+        Fate::NotFound => Cause::NotFound,
+        Fate::Gone => Cause::Gone,
+        Fate::NotGiven => Cause::NotGiven,
+        Fate::NotMet => Cause::NotMet,
     }
 }
 

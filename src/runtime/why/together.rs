@@ -47,7 +47,8 @@ impl Runtime {
         let mut absent = None;
         for (runtime, document) in meant {
             let why = runtime.explained(document, question, None).await?;
-            if !matches!(why.cause, Cause::Missing { .. } | Cause::OutsideSources | Cause::OtherPipeline { .. }) {
+            if !matches!(why.cause, Cause::Missing { .. } | Cause::NotMet | Cause::OutsideSources | Cause::OtherPipeline { .. })
+            {
                 return Ok(why);
             }
             absent.get_or_insert(why);

@@ -33,6 +33,8 @@ pub(super) struct Ingest {
     /// Of several pipelines, only of those that are named.
     rebuild: bool,
     checksum: bool,
+    /// Name what is passed over, too, by `skipped` lines.
+    skipped: bool,
     /// What this user's own command says besides.
     #[schemars(skip)]
     local: Option<Local>,
@@ -53,7 +55,7 @@ pub(super) async fn begin(
     Extension(peer): Extension<Peer>,
     Body(ingest): Body<Ingest>,
 ) -> Result<Response, Fault> {
-    let Ingest { pipeline, prune, rebuild, checksum, local } = ingest;
+    let Ingest { pipeline, prune, rebuild, checksum, skipped, local } = ingest;
     let asked = match local {
         Some(_) if peer != Peer::Local => return Err(Fault::bad("paths are taken from this machine's own commands alone")),
         Some(local) => vec![of_command(&service, local)?],
@@ -63,7 +65,7 @@ pub(super) async fn begin(
         let fault = Fault::bad("`prune` and `rebuild` are not for whichever pipelines are served");
         return Err(fault.hint(format!("say as `pipeline` for which: {all} are all of them")));
     }
-    let options = JobOptions { prune, rebuild, checksum, scoped: false };
+    let options = JobOptions { prune, rebuild, checksum, scoped: false, skipped };
     let asked = asked.into_iter().map(|(runtime, scoped)| (runtime, JobOptions { scoped, ..options })).collect();
     let jobs = service.jobs.begin(asked)?;
     let told = match jobs.as_slice() {

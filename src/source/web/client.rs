@@ -27,6 +27,12 @@ const MAX_REFUSAL: usize = 64 << 10;
 /// Bytes of a validator that are kept: it is remembered for each page.
 const MAX_VALIDATOR: usize = 512;
 
+/// How exactly servers tell the time, which they do in whole seconds.
+const GRAIN: Duration = Duration::from_secs(1);
+
+/// A page that changed so shortly before an answer that does not say when it was made may not have changed at all.
+const SETTLED: Duration = Duration::from_hours(24);
+
 /// What a client is made of.
 #[derive(Debug, Clone)]
 pub(super) struct ClientPlan {
@@ -89,6 +95,8 @@ pub(super) struct Answer {
     /// As they came, to be sent back so.
     pub(super) etag: Option<String>,
     pub(super) last_modified: Option<String>,
+    /// When the server made it, by its own clock: some time ago, where a cache gave it.
+    pub(super) made: Option<SystemTime>,
     pub(super) content_type: Option<String>,
     pub(super) x_robots_tag: Vec<String>,
     pub(super) link: Vec<String>,
@@ -108,6 +116,19 @@ impl Answer {
     /// Whether it holds what was asked for.
     pub(super) fn is_success(&self) -> bool {
         (200..300).contains(&self.status)
+    }
+
+    /// When the page was changed, in seconds since the Unix epoch, as the server says. Many servers call each answer new: what they
+    /// say is a time between the request and the answer, and tells nothing of the page.
+    pub(super) fn changed(&self, now: SystemTime) -> Option<i64> {
+        let changed = httpdate::parse_http_date(self.last_modified.as_deref()?).ok()?;
+        let asked = match self.made {
+            Some(made) => made.checked_sub(self.took + GRAIN)?,
+            // By this machine's clock, which may be another.
+            None => now.checked_sub(SETTLED)?,
+        };
+        let seconds = changed.duration_since(SystemTime::UNIX_EPOCH).ok()?.as_secs();
+        (changed < asked).then(|| i64::try_from(seconds).ok()).flatten()
     }
 }
 
@@ -223,6 +244,7 @@ fn head(url: &Url, status: StatusCode, headers: &HeaderMap) -> Result<Answer, Cl
         location,
         etag: validator(header::ETAG),
         last_modified: validator(header::LAST_MODIFIED),
+        made: made(text(header::DATE).as_deref(), text(header::AGE).as_deref()),
         content_type: text(header::CONTENT_TYPE),
         x_robots_tag: all("x-robots-tag"),
         link: all("link"),
@@ -233,6 +255,13 @@ fn head(url: &Url, status: StatusCode, headers: &HeaderMap) -> Result<Answer, Cl
         took: Duration::ZERO,
         wire_bytes: 0,
     })
+}
+
+/// When an answer was made. Some caches keep its date, others say their own and how old it is: the older one of both counts.
+fn made(date: Option<&str>, age: Option<&str>) -> Option<SystemTime> {
+    let date = httpdate::parse_http_date(date?).ok()?;
+    let age = age.and_then(|age| age.trim().parse().ok()).map(Duration::from_secs);
+    date.checked_sub(age.unwrap_or_default())
 }
 
 /// A header's value, where it is text.

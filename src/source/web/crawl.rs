@@ -10,9 +10,11 @@ mod host;
 mod meet;
 mod sample;
 mod seek;
+mod tally;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -21,6 +23,7 @@ use url::Url;
 use self::ended::Ended;
 use self::host::Host;
 pub(super) use self::sample::sample;
+use self::tally::Tally;
 use super::super::{Item, Listed, SkipReason, SourceError, Version};
 use super::frontier::{Batch, Look, PageRecord, Place, Turn, Visit};
 use super::shared::Shared;
@@ -37,25 +40,12 @@ const PATIENCE: u32 = 50;
 /// Visits at once over all hosts, at most.
 const MOST_IN_FLIGHT: usize = 64;
 
+/// A shorter wait is nothing to wonder about.
+const WORTH_SAYING: Duration = Duration::from_secs(5);
+
 /// What is looked at of the queue beyond what is in flight; and how much at most, to find a visit for every host.
 const NEXT: usize = 16;
 const AHEAD: usize = 256;
-
-/// What is to be told at the end.
-#[derive(Debug, Default)]
-struct Tally {
-    orphans: u64,
-    outside: u64,
-    walls: u64,
-    hash_routes: u64,
-    /// Pages that are empty without their scripts, and the first of them.
-    shells: u64,
-    first_shells: Vec<Url>,
-    refused: u64,
-    kept: u64,
-    limited: bool,
-    deep: u64,
-}
 
 pub(super) struct Crawl {
     shared: Arc<Shared>,
@@ -242,6 +232,9 @@ impl Crawl {
         if let Some(record) = record.as_ref().filter(|record| self.shared.plan.trust_lastmod && is_no_newer(&visit, record)) {
             return self.believed(place, visit, record.clone()).await;
         }
+        if let Some(record) = record.as_ref().filter(|_| visit.turn == Turn::Again) {
+            self.wait_for(record).await?;
+        }
         let host = self.host(&visit.url).await?;
         host.flying += 1;
         let errand =
@@ -253,6 +246,25 @@ impl Crawl {
         self.flying.insert(place);
         let (client, agent) = (self.shared.client().await?, Arc::clone(&self.shared.agent));
         self.flight.spawn(visit::visit(client, agent, errand, given_up));
+        Ok(())
+    }
+
+    /// Waits until a page that was not there may be looked at once more: a site that is being changed is whole again by then.
+    async fn wait_for(&mut self, record: &PageRecord) -> Result<(), Ended> {
+        let patience = self.shared.plan.patience;
+        let since = u64::try_from(now() - record.visited).map(Duration::from_secs).unwrap_or_default();
+        let pause = patience.saturating_sub(since);
+        if pause.is_zero() {
+            return Ok(());
+        }
+        if pause >= WORTH_SAYING {
+            self.tell(format!(
+                "pages that were there before are not found: they are looked at once more in {} s, in case the site is just being changed",
+                pause.as_secs()
+            ))
+            .await?;
+        }
+        tokio::time::sleep(pause).await;
         Ok(())
     }
 

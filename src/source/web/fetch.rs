@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use url::Url;
 
@@ -11,14 +12,10 @@ use super::client::Ask;
 use super::frontier::Look;
 use super::request::{ACCEPT, looks_like_html, request};
 use super::shared::Shared;
-use super::site::now;
 use super::spool::{self, Spooled};
 use super::visit::Facts;
 use crate::document::Anchor;
 use crate::parse::{Extracted, ParseError, page};
-
-/// A page that changed so shortly before it was fetched says nothing by its time: many servers call each answer new. In seconds.
-const SETTLED: i64 = 24 * 3600;
 
 /// The document of a page that was listed.
 pub(super) async fn fetch(shared: &Shared, item: &Item) -> Result<Fetched, FetchError> {
@@ -53,7 +50,8 @@ async fn ask_again(shared: &Shared, url: &Url) -> Result<Spooled, FetchError> {
         match request(&client, &pace, &at, &Ask { accept: ACCEPT, ..Ask::default() }).await {
             Ok(answer) if answer.status == 200 => {
                 let html = looks_like_html(answer.content_type.as_deref(), &answer.body);
-                let facts = Facts { media_type: answer.content_type, last_modified: answer.last_modified, ..Facts::default() };
+                let changed = answer.changed(SystemTime::now());
+                let facts = Facts { media_type: answer.content_type, changed, ..Facts::default() };
                 return Ok(Spooled::new(html, &facts, answer.body));
             }
             Ok(answer) if matches!(answer.status, 404 | 410) => return Err(FetchError::Gone),
@@ -87,7 +85,7 @@ fn document(spooled: Spooled, url: &Url, version: Version, furniture: Arc<HashSe
         let name = url.path_segments().and_then(|mut segments| segments.next_back()).unwrap_or_default().to_owned();
         Fetched::new(Body::Bytes { bytes: body, hint: FormatHint { name: Some(name), media_type: head.media_type } }, version)
     };
-    fetched.modified_ns = head.last_modified.as_deref().and_then(modified_ns);
+    fetched.modified_ns = head.changed.and_then(|seconds| seconds.checked_mul(1_000_000_000));
     Ok(fetched)
 }
 
@@ -123,13 +121,6 @@ fn unread(error: ParseError) -> FetchError {
         Some(reason) => FetchError::Skipped(reason),
         None => SourceError::new(error).into(),
     }
-}
-
-/// When a server says that a page was changed, where that is no mere "now".
-fn modified_ns(text: &str) -> Option<i64> {
-    let at = httpdate::parse_http_date(text).ok()?.duration_since(std::time::UNIX_EPOCH).ok()?;
-    let seconds = i64::try_from(at.as_secs()).ok()?;
-    (now() - seconds > SETTLED).then_some(seconds.checked_mul(1_000_000_000)).flatten()
 }
 
 #[cfg(test)]

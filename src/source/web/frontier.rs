@@ -32,7 +32,7 @@ pub(super) enum Look {
     Skipped(SkipReason),
     /// It says "not found" as if it were a page.
     SoftNotFound,
-    /// 404, once in this crawl: it is looked at again at the end of it.
+    /// 404, once in this crawl: it is looked at again at the end of it, and not before [`super::WebPlan::patience`] has passed.
     Missing,
     /// 410, or 404 twice.
     Gone,
@@ -132,6 +132,18 @@ impl Frontier {
         space.copy_from_slice(hash.as_bytes().first_chunk::<8>().unwrap_or(&[0; 8]));
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Self { state, space, next: AtomicU64::new(u64::try_from(since.as_micros()).unwrap_or_default()) }
+    }
+
+    /// One for each set of seeds of which anything is remembered.
+    pub(super) async fn all(state: &Arc<dyn State>) -> Result<Vec<Self>, SourceError> {
+        let (mut all, mut after): (Vec<Self>, Option<Key>) = (Vec::new(), None);
+        while let Some((key, _)) = state.scan(b"", after.as_deref(), 1).await?.into_iter().next() {
+            let Some(space) = key.first_chunk::<8>() else { break };
+            // Tags are letters: nothing of these seeds comes after.
+            after = Some([&space[..], &[u8::MAX]].concat());
+            all.push(Self { state: Arc::clone(state), space: *space, next: AtomicU64::default() });
+        }
+        Ok(all)
     }
 
     fn key(&self, tag: u8, rest: &[u8]) -> Key {

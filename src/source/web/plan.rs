@@ -46,7 +46,8 @@ pub struct WebPlan {
     pub user_agent: String,
     /// Larger pages and files are skipped.
     pub max_bytes: u64,
-    /// How long a host that answers nothing but failures is waited for, before nothing more is asked of it in a run.
+    /// How long a host that answers nothing but failures is waited for, before nothing more is asked of it in a run; and how long a page
+    /// that was there before and is not found any more, before it is looked at once more.
     pub patience: Duration,
 }
 

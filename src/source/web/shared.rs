@@ -27,10 +27,23 @@ const LAST_BYTE: Duration = Duration::from_mins(2);
 
 /// A robots.txt as it is kept.
 #[derive(Debug, Serialize, Deserialize)]
-struct Kept {
+pub(super) struct Kept {
     /// Which crawl asked for it.
     crawl: u64,
-    file: RobotsFile,
+    pub(super) file: RobotsFile,
+}
+
+impl Kept {
+    /// Under which name that of a page's host is kept.
+    pub(super) fn key(page: &Url) -> String {
+        format!("robots:{}", page.origin().ascii_serialization())
+    }
+}
+
+/// What robots.txt is asked about: the first word of what the crawler calls itself.
+pub(super) fn product(user_agent: &str) -> String {
+    let word: String = user_agent.chars().take_while(|c| c.is_ascii_alphabetic() || matches!(c, '-' | '_')).collect();
+    if word.is_empty() { "ragstream".to_owned() } else { word }
 }
 
 /// What stands on the pages of a site.
@@ -66,11 +79,10 @@ impl Shared {
         let logins = plan.urls.iter().filter_map(login_of).collect();
         plan.urls = plan.urls.iter().map(without_login).collect();
         let frontier = Frontier::new(state, &plan.urls);
-        let agent: String = plan.user_agent.chars().take_while(|c| c.is_ascii_alphabetic() || matches!(c, '-' | '_')).collect();
         let roots = plan.urls.iter().map(Url::to_string).collect();
         let manners = Manners { delay: plan.delay, concurrency: plan.concurrency, patience: plan.patience };
         Self {
-            agent: if agent.is_empty() { "ragstream".into() } else { agent.into() },
+            agent: product(&plan.user_agent).into(),
             plan,
             frontier: Arc::new(frontier),
             logins,
@@ -108,7 +120,7 @@ impl Shared {
     /// What the robots.txt of a host says. Where none can be had, that of the last day still holds: a host that is away shows at its
     /// first page. `crawl`: one that another crawl has asked for is not enough.
     pub(super) async fn robots(&self, url: &Url, pace: &Pace, crawl: Option<u64>) -> Result<RobotsFile, SourceError> {
-        let key = format!("robots:{}", url.origin().ascii_serialization());
+        let key = Kept::key(url);
         let kept: Option<Kept> = self.frontier.site(&key).await?;
         let now = SystemTime::now();
         let is_enough = |kept: &&Kept| crawl.is_none_or(|crawl| kept.crawl == crawl) && kept.file.is_fresh(now);

@@ -6,6 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde::{Deserialize, Serialize};
 use url::Url;
 
+use super::links;
 use super::rules::is_generated;
 use super::scope::Scope;
 
@@ -49,6 +50,18 @@ impl Site {
         if known.len() < GENERATORS {
             known.insert(generator.to_owned());
         }
+    }
+
+    /// An address as its site spells it.
+    pub(super) fn normal(&self, url: &Url) -> Url {
+        let url = links::normal(url);
+        let site = self.scopes.iter().find(|(_, scope)| scope.covers(&url));
+        site.map_or_else(|| url.clone(), |(_, scope)| scope.by_own_scheme(&url))
+    }
+
+    /// Whether a page belongs to one of the sites.
+    pub(super) fn covers(&self, url: &Url) -> bool {
+        self.scopes.iter().any(|(_, scope)| scope.covers(url))
     }
 
     /// Whether a page says again what others of its site say.

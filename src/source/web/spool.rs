@@ -36,16 +36,16 @@ pub(super) struct Head {
     pub(super) html: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) media_type: Option<String>,
+    /// When it was changed, in seconds since the Unix epoch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) last_modified: Option<String>,
+    pub(super) changed: Option<i64>,
     /// Bytes of the body; Markdown follows.
     body: u64,
 }
 
 impl Head {
     fn of(html: bool, facts: &Facts, body: &[u8]) -> Self {
-        let (media_type, last_modified) = (facts.media_type.clone(), facts.last_modified.clone());
-        Self { html, media_type, last_modified, body: body.len() as u64 }
+        Self { html, media_type: facts.media_type.clone(), changed: facts.changed, body: body.len() as u64 }
     }
 }
 
@@ -88,11 +88,11 @@ mod tests {
 
     #[test]
     fn what_is_kept_comes_back() {
-        let facts = Facts { media_type: Some("text/html; charset=gbk".into()), ..Facts::default() };
+        let facts = Facts { media_type: Some("text/html; charset=gbk".into()), changed: Some(7), ..Facts::default() };
         let variant = Variant { text: "# 标题\n\n正文".into() };
         let back = unpacked(&page(&facts, b"<p>\n\xd5\xfd", Some(&variant))).unwrap();
         assert_eq!((back.body.as_slice(), back.markdown.as_deref()), (&b"<p>\n\xd5\xfd"[..], Some("# 标题\n\n正文")));
-        assert!(back.head.html && back.head.media_type == facts.media_type);
+        assert!(back.head.html && back.head.media_type == facts.media_type && back.head.changed == Some(7));
         let back = unpacked(&file(&Facts::default(), b"%PDF")).unwrap();
         assert_eq!((back.body.as_slice(), back.markdown, back.head.html), (&b"%PDF"[..], None, false));
     }

@@ -1,6 +1,7 @@
 //! One visit: a request, again while the host only asks for patience, and what its answer means.
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use tokio_util::sync::CancellationToken;
 use url::Url;
@@ -37,6 +38,8 @@ pub(super) struct Visited {
 pub(super) struct Facts {
     pub(super) etag: Option<String>,
     pub(super) last_modified: Option<String>,
+    /// When the page was changed, in seconds since the Unix epoch, where that is more than a mere "now".
+    pub(super) changed: Option<i64>,
     pub(super) media_type: Option<String>,
     /// `X-Robots-Tag`: no document.
     pub(super) no_index: bool,
@@ -144,6 +147,7 @@ fn facts(agent: &str, answer: &Answer) -> Facts {
     let mut facts = Facts {
         etag: answer.etag.clone(),
         last_modified: answer.last_modified.clone(),
+        changed: answer.changed(SystemTime::now()),
         media_type: answer.content_type.clone(),
         ..Facts::default()
     };

@@ -8,7 +8,7 @@ use rusqlite::{Connection, params_from_iter};
 use super::passages::metadata;
 use super::rows::RowSet;
 use crate::document::{Metadata, Scalar};
-use crate::vectordb::{Condition, MAX_DOCUMENTS};
+use crate::vectordb::{Condition, MAX_DOCUMENTS, UNDATED};
 
 /// The rows that meet conditions: those of a set, or all others.
 #[derive(Debug)]
@@ -114,6 +114,7 @@ impl<'a> Met<'a> {
                 self.sql.push_str(&format!(" AND lang IS NOT {code}"));
             }
             Condition::Modified { from, until } => {
+                self.sql.push_str(&format!(" AND modified <> {UNDATED}"));
                 if let Some(from) = from {
                     let from = self.value(*from);
                     self.sql.push_str(&format!(" AND modified >= {from}"));

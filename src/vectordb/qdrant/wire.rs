@@ -17,7 +17,9 @@ use qdrant_client::{Payload, QdrantError};
 use uuid::Uuid;
 
 use crate::document::{Hit, Passage, Point, Scalar, SparseVector};
-use crate::vectordb::{Condition as Narrow, DENSE, FOLDERS, IndexMeta, LANG, MODIFIED, Query, SPARSE, Spread, StoreError, URI};
+use crate::vectordb::{
+    Condition as Narrow, DENSE, FOLDERS, IndexMeta, LANG, MODIFIED, Query, SPARSE, Spread, StoreError, UNDATED, URI,
+};
 
 /// The key of the collection's metadata under which [`IndexMeta`] is kept.
 const META: &str = "ragstream";
@@ -141,6 +143,11 @@ pub(super) fn filter(conditions: &[Narrow], most: usize) -> Option<Filter> {
                 filter
                     .must
                     .push(Condition::range(MODIFIED, Range { gte: second(from), lt: second(until), ..Range::default() }));
+                // A server may bound how many conditions there are: only where it would be among them.
+                if from.is_none_or(|from| from <= UNDATED) && until.is_none_or(|until| until > UNDATED) {
+                    let undated = Some(UNDATED as f64);
+                    filter.must_not.push(Condition::range(MODIFIED, Range { gte: undated, lte: undated, ..Range::default() }));
+                }
             }
             Narrow::Metadata(name, values) => {
                 filter.must.push(Filter::should(values.iter().map(|value| is(name, value)).collect::<Vec<_>>()).into());

@@ -156,4 +156,16 @@ fn what_is_passed_over_is_counted_by_identifiers_and_shown_in_words(ledger: Ledg
         shown.contains("skipped: 1 binary, 1 empty, 1 hidden, 1 of formats that are not read, 1 symbolic links"),
         "{shown}"
     );
+    // Each of them is named to who asks for it.
+    let named = rig.run(&["ingest", "-v"]).expect_code(0).stderr;
+    for said in ["docs/picture.png: its format is not read", "docs/empty.txt: there is nothing in it"] {
+        assert!(named.lines().any(|line| line.starts_with("skipped ") && line.ends_with(said)), "{said}: {named}");
+        assert!(!shown.contains(said), "{said}: {shown}");
+    }
+    let told = |asked: &[&str]| rig.run(asked).expect_code(0).of_type("skipped");
+    let events = told(&["ingest", "--json", "-v"]);
+    let is_picture = |event: &serde_json::Value| event["uri"].as_str().is_some_and(|uri| uri.ends_with("docs/picture.png"));
+    let picture: Vec<_> = events.iter().filter(|event| is_picture(event)).map(|event| &event["reason"]).collect();
+    assert!(events.len() == 5 && picture == ["unsupported_format"], "{events:?}");
+    assert!(told(&["ingest", "--json"]).is_empty());
 }

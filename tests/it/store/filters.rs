@@ -29,7 +29,12 @@ fn varied(n: u64) -> Passage {
         2 => [("draft".to_owned(), false.into()), ("price".to_owned(), "3".into()), ("a b.c".to_owned(), 1.into())].into(),
         _ => Metadata::new(),
     };
-    varied.modified = 1_767_225_600 + (n as i64 % 10 - 5) * DAY;
+    // Of every twelfth it is not known, and some are older than the first second of 1970.
+    varied.modified = match n % 12 {
+        0 => 0,
+        6 => -(n as i64) * DAY - 1,
+        _ => 1_767_225_600 + (n as i64 % 10 - 5) * DAY,
+    };
     varied
 }
 
@@ -40,6 +45,7 @@ fn filter(terms: &[&str]) -> Filter {
 /// The terms, as anyone would say them over a passage.
 fn passes(terms: &[&str], passage: &Passage) -> bool {
     let below = |folder: &str| passage.uri.starts_with(&format!("{folder}/"));
+    let dated = passage.modified != 0;
     terms.iter().all(|term| match *term {
         "path=docs/api/**" => below("docs/api"),
         "path!=docs/**" => !below("docs"),
@@ -59,8 +65,10 @@ fn passes(terms: &[&str], passage: &Passage) -> bool {
         "lang!=en" => passage.lang.as_deref() != Some("en"),
         "modified>2026-01-01" => passage.modified > 1_767_225_600,
         "modified>=2026-01-01" => passage.modified >= 1_767_225_600,
-        "modified<=2026-01-03T12:00:00+01:00" => passage.modified <= 1_767_225_600 + 2 * DAY + 11 * 3600,
-        "modified<2026-01-01" => passage.modified < 1_767_225_600,
+        "modified<=2026-01-03T12:00:00+01:00" => dated && passage.modified <= 1_767_225_600 + 2 * DAY + 11 * 3600,
+        "modified<2026-01-01" => dated && passage.modified < 1_767_225_600,
+        "modified<1970-01-01" => passage.modified < 0,
+        "modified>=1970-01-01" => passage.modified > 0,
         "meta.author=Ada Byron" => author(passage) == Some("Ada Byron"),
         "meta.author!=洛夫莱斯" => author(passage) != Some("洛夫莱斯"),
         "meta.price>=2" => price(passage).is_some_and(|price| price >= 2.0),
@@ -85,7 +93,7 @@ fn price(passage: &Passage) -> Option<f64> {
     }
 }
 
-const TERMS: [&str; 26] = [
+const TERMS: [&str; 28] = [
     "meta.author=Ada Byron",
     "meta.author!=洛夫莱斯",
     "meta.price>=2",
@@ -112,6 +120,8 @@ const TERMS: [&str; 26] = [
     "modified>=2026-01-01",
     "modified<=2026-01-03T12:00:00+01:00",
     "modified<2026-01-01",
+    "modified<1970-01-01",
+    "modified>=1970-01-01",
 ];
 
 /// The hits are the best `limit` of `all`, which comes best first. Of those that are as good as the last, any may be left out: the

@@ -130,6 +130,81 @@ fn chinese_addresses_are_shown_as_they_are_read() {
     assert!(json.of_type("failed")[0]["uri"].as_str().unwrap().starts_with(&seed), "{}", json.stdout);
 }
 
+/// The rule that left a page out is named, as the crawl has kept to it; nothing is asked of the site for it.
+#[test]
+fn why_names_what_left_a_page_out() {
+    let ((site, _runtime), project) = (site(), Project::new());
+    let canonical = |href: &str| format!("<link rel=canonical href={href}><p>The same oil for all lamps of the coast.</p>");
+    let leads =
+        ["no.html", "secret/plan.html", "c.html?id=1", "c.html", "gone.html", "absent.html", "l1.html", "old.html", "out.html"];
+    site.put("/docs/", manual("keys", &leads));
+    site.put("/docs/no.html", Page::html("<meta name=robots content=noindex><p>kept to itself</p>"));
+    for path in ["/docs/c.html", "/docs/c.html?id=1"] {
+        site.put(path, Page::html(canonical("/docs/c.html")));
+    }
+    site.put("/docs/gone.html", Page::status(410));
+    site.put("/docs/l1.html", Page::redirect("/docs/l2.html"));
+    site.put("/docs/l2.html", Page::redirect("/docs/l1.html"));
+    site.put("/docs/old.html", Page::redirect("/docs/older.html"));
+    site.put("/docs/older.html", Page::redirect("/docs/rotate.html"));
+    site.put("/docs/out.html", Page::redirect("/elsewhere/"));
+    let seed = site.at("/docs/");
+    let run = project.run(&["ingest", &seed]).expect_code(0);
+    for said in [
+        format!("2 pages that links or sitemaps lead to could not be found (404 or 410): {}", site.at("/docs/")),
+        "2 pages could not be had, as redirects lead from there in a circle: ".to_owned(),
+    ] {
+        assert!(run.stderr.contains(&said), "{said}: {}", run.stderr);
+    }
+    site.asked();
+    for (page, id, said) in [
+        ("no.html", "skipped", "the page asks not to be indexed"),
+        ("secret/plan.html", "skipped", "robots.txt forbids it"),
+        ("secret/unlinked.html", "skipped", "robots.txt forbids it"),
+        ("c.html?id=1", "same_content", "which it calls its own address"),
+        ("gone.html", "gone", "no such page any more"),
+        ("absent.html", "not_found", "no such page (404)"),
+        ("l1.html", "redirect_loop", "in a circle"),
+        ("old.html#top", "moved", "/docs/rotate.html"),
+        ("out.html", "leads_out", "/elsewhere/, which does not belong to the site"),
+        ("unlinked.html", "not_met", "no link and no sitemap led there"),
+    ] {
+        let why =
+            project.run(&["why", &site.at(&format!("/docs/{page}")), "what is kept?", "--json"]).expect_code(1).last("why");
+        assert_eq!(why["cause"]["id"], id, "{page}: {why}");
+        assert!(why["message"].as_str().unwrap().contains(said), "{page}: {why}");
+    }
+    let other = project.run(&["why", "http://127.0.0.1:1/x", "what is kept?", "--json"]).expect_code(1).last("why");
+    assert_eq!(other["cause"]["id"], "missing", "{other}");
+    assert_eq!(site.count(), 0, "{:?}", site.asked());
+}
+
+/// A page of which no date is known is neither older nor newer than any day; one of today is.
+#[test]
+fn a_page_has_the_date_that_its_server_says() {
+    let ((site, _runtime), project) = (site(), Project::new());
+    let (now, hour) = (std::time::SystemTime::now(), std::time::Duration::from_secs(3600));
+    site.put("/docs/", manual("keys", &["today.html", "always.html", "old.html"]));
+    site.put("/docs/today.html", manual("rotation of today", &[]).with("last-modified", &httpdate::fmt_http_date(now - hour)));
+    // No page was changed after it was sent.
+    let later = httpdate::fmt_http_date(now + hour);
+    site.put("/docs/always.html", manual("rotation of always", &[]).with("last-modified", &later));
+    site.put("/docs/old.html", manual("rotation of old", &[]).with("last-modified", "Sun, 01 Nov 2015 09:00:00 GMT"));
+    project.run(&["ingest", &site.at("/docs/")]).expect_code(0);
+    let found = |term: &str| {
+        let run = project.run(&["search", "rotation", "--json", "--where", term]);
+        let pages = run.of_type("hit").into_iter().map(|hit| hit["uri"].as_str().unwrap().replace(&site.at("/docs/"), ""));
+        pages.collect::<std::collections::BTreeSet<String>>().into_iter().collect::<Vec<_>>()
+    };
+    assert_eq!(found("modified>=2016-01-01"), ["today.html"]);
+    assert_eq!(found("modified<2016-01-01"), ["old.html"]);
+    assert!(found("modified<1971-01-01").is_empty());
+    let asked = ["why", &site.at("/docs/always.html"), "rotation", "--json", "--where", "modified<2016-01-01"];
+    let why = project.run(&asked).expect_code(1).last("why");
+    assert_eq!(why["cause"]["id"], "filtered", "{why}");
+    assert!(why["message"].as_str().unwrap().ends_with("when it was modified is not known"), "{why}");
+}
+
 #[test]
 fn what_cannot_be_a_site_is_said() {
     let project = Project::new();

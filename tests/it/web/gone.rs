@@ -9,6 +9,7 @@ over_both_ledgers! { async
     ten_kinds_of_outage_remove_nothing
     a_site_that_is_away_removes_nothing
     what_is_really_deleted_is_removed
+    a_page_that_is_away_for_a_moment_stays
     what_nothing_leads_to_any_more_goes_with_the_second_crawl
     a_page_that_moved_is_where_it_moved_to
     a_page_that_says_not_found_with_200_is_told
@@ -92,6 +93,23 @@ async fn what_is_really_deleted_is_removed(ledger: Ledger) {
     bench.page(3, 30);
     let run = bench.ingest().await;
     assert_eq!(run.counts()[1], 1);
+}
+
+async fn a_page_that_is_away_for_a_moment_stays(ledger: Ledger) {
+    let mut bench = Bench::manual(ledger, 4).await;
+    bench.ingest().await;
+    bench.site.remove(&path(3));
+    bench.plan.patience = std::time::Duration::from_secs(4);
+    let deployed = async {
+        // The first look has seen that it is away.
+        while !bench.site.has_answered(&path(3), 404) {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+        bench.page(3, 4);
+    };
+    let (run, ()) = tokio::join!(bench.ingest(), deployed);
+    assert_eq!((run.counts()[4], bench.indexed().await.len()), (0, 4), "{:?}", run.asked);
 }
 
 async fn what_nothing_leads_to_any_more_goes_with_the_second_crawl(ledger: Ledger) {

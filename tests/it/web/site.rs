@@ -156,6 +156,11 @@ impl Site {
         std::mem::take(&mut self.inner.lock().unwrap().asked)
     }
 
+    /// Whether a request for this was answered so, of those that [`Self::asked`] has not told yet.
+    pub fn has_answered(&self, path: &str, status: u16) -> bool {
+        self.inner.lock().unwrap().asked.iter().any(|asked| asked.path == path && asked.status == status)
+    }
+
     pub fn count(&self) -> usize {
         self.inner.lock().unwrap().asked.len()
     }

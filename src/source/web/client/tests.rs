@@ -78,6 +78,37 @@ async fn an_answer_tells_all_that_matters() {
     assert!(!request.contains("cookie") && !request.contains("if-"));
 }
 
+#[test]
+fn a_page_was_changed_when_its_server_says_so_and_not_when_it_only_says_now() {
+    let head = |headers: &[(&'static str, &str)]| {
+        let headers = headers.iter().map(|(name, value)| (HeaderName::from_static(name), value.parse().unwrap())).collect();
+        head(&"http://a.example/".parse().unwrap(), StatusCode::OK, &headers).unwrap()
+    };
+    let now = httpdate::parse_http_date("Mon, 30 Nov 2026 09:00:00 GMT").unwrap();
+    let changed = |modified: &str, others: &[(&'static str, &str)], took: u64| {
+        let mut answer = head(&[&[("last-modified", modified)], others].concat());
+        answer.took = Duration::from_secs(took);
+        answer.changed(now)
+    };
+    let second = |second: i64| Some(1_796_029_200 + second);
+    let made: &[_] = &[("date", "Mon, 30 Nov 2026 09:00:00 GMT")];
+    assert_eq!(changed("Mon, 30 Nov 2026 08:59:50 GMT", made, 0), second(-10), "changed today");
+    assert_eq!(changed("Sun, 01 Nov 2026 09:00:00 GMT", made, 60), second(-29 * 24 * 3600));
+    // The server calls each answer new, and takes its time for it.
+    for (modified, took) in [("09:00:00", 0), ("08:59:59", 0), ("08:59:50", 12), ("09:30:00", 0)] {
+        assert_eq!(changed(&format!("Mon, 30 Nov 2026 {modified} GMT"), made, took), None, "{modified}");
+    }
+    // So it did when a cache asked it.
+    let cached: &[_] = &[("date", "Mon, 30 Nov 2026 09:00:00 GMT"), ("age", "600")];
+    assert_eq!(changed("Mon, 30 Nov 2026 08:50:00 GMT", cached, 0), None);
+    assert_eq!(changed("Mon, 30 Nov 2026 08:49:50 GMT", cached, 0), second(-610));
+    // Without a date of its own only what is old enough for any clock.
+    assert_eq!(changed("Mon, 30 Nov 2026 08:00:00 GMT", &[], 0), None);
+    assert_eq!(changed("Sat, 28 Nov 2026 09:00:00 GMT", &[], 0), second(-2 * 24 * 3600));
+    assert_eq!(changed("yesterday", made, 0), None);
+    assert_eq!(head(made).changed(now), None);
+}
+
 #[tokio::test]
 async fn what_is_known_is_asked_for_in_the_forms_that_servers_understand() {
     let server = StandIn::same("HTTP/1.1 304 Not Modified\r\nETag: \"x\"\r\n\r\n").await;

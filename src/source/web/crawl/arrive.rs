@@ -88,6 +88,9 @@ impl Crawl {
         if visit.seed.is_some() {
             self.lost(&visit, "there is no such page (404)".to_owned()).await?;
         }
+        if record.version.is_none() && visit.seed.is_none() && visit.turn == Turn::Linked {
+            self.tally.absent.add(&visit.url);
+        }
         record.look = Look::Missing;
         let mut batch = Batch::default();
         if record.version.is_some() && visit.seed.is_none() {
@@ -101,6 +104,9 @@ impl Crawl {
         if visit.seed.is_some() {
             self.lost(&visit, "there is no such page any more (410)".to_owned()).await?;
         } else {
+            if record.version.is_none() && visit.turn == Turn::Linked {
+                self.tally.absent.add(&visit.url);
+            }
             record.version = None;
         }
         record.look = Look::Gone;

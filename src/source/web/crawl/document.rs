@@ -17,9 +17,6 @@ use crate::parse::{Guess, guess};
 /// Pages of a site that are seen before the first is handed on: until then nothing is known of what stands on all of them.
 const HELD: u32 = 30;
 
-/// Pages that are named where many are counted.
-const NAMED: usize = 3;
-
 impl Crawl {
     /// A page of HTML.
     pub(super) async fn page(
@@ -101,10 +98,7 @@ impl Crawl {
             return Ok(Look::SoftNotFound);
         }
         if scan.needs_browser() && variant.is_none() && scan.links.is_empty() {
-            self.tally.shells += 1;
-            if self.tally.first_shells.len() < NAMED {
-                self.tally.first_shells.push(visit.url.clone());
-            }
+            self.tally.shells.add(&visit.url);
             return Ok(Look::Skipped(SkipReason::JavaScript));
         }
         if scan.letters == 0 && variant.is_none() {

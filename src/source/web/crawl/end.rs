@@ -1,6 +1,6 @@
 //! The end of a crawl: what is kept although it was not seen, what is gone, and what a person should know.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use url::Url;
 
@@ -9,6 +9,9 @@ use super::super::rules;
 use super::Crawl;
 use super::ended::Ended;
 use super::equal::is_preferred;
+
+/// No redirects that lead somewhere are so many, one after the other.
+const STEPS: usize = 64;
 
 /// Documents that lead to one and the same page: no move, but a wall (a login, a "we are closed").
 const WALL: u32 = 3;
@@ -44,22 +47,28 @@ impl Crawl {
         self.sum_up().await
     }
 
-    /// Where documents lead to by redirects, with how many of them.
-    async fn targets(&self) -> Result<HashMap<Url, u32>, Ended> {
+    /// Where documents lead to by redirects, with how many of them. Counts the pages that lead to themselves in the end.
+    async fn targets(&mut self) -> Result<HashMap<Url, u32>, Ended> {
         let mut targets: HashMap<Url, u32> = HashMap::new();
+        let mut redirects: BTreeMap<Url, Url> = BTreeMap::new();
         let mut after: Option<Url> = None;
         loop {
             let pages = self.shared.frontier.pages(after.as_ref()).await?;
-            let Some((last, _)) = pages.last() else { return Ok(targets) };
+            let Some((last, _)) = pages.last() else { break };
             after = Some(last.clone());
-            for (_, record) in pages {
-                if let (Look::Redirect(to), true, true) =
-                    (record.look, record.version.is_some(), record.seen == self.site.crawl)
-                {
-                    *targets.entry(to).or_default() += 1;
+            for (url, record) in pages {
+                if let (Look::Redirect(to), true) = (record.look, record.seen == self.site.crawl) {
+                    if record.version.is_some() {
+                        *targets.entry(to.clone()).or_default() += 1;
+                    }
+                    redirects.insert(url, to);
                 }
             }
         }
+        for url in redirects.keys().filter(|url| is_circle(&redirects, url)) {
+            self.tally.circles.add(url);
+        }
+        Ok(targets)
     }
 
     /// Decides on one page: what is not listed, and lies where everything could be read, is gone.
@@ -188,13 +197,25 @@ impl Crawl {
                 pages(tally.refused)
             ));
         }
-        if tally.shells > 0 {
-            let names: Vec<&str> = tally.first_shells.iter().map(Url::as_str).collect();
-            let more = if tally.shells > names.len() as u64 { ", …" } else { "" };
+        if tally.absent.count > 0 {
             notices.push(format!(
-                "{} seem to need a browser, as there is next to no text in them before scripts run: {}{more}",
-                pages(tally.shells),
-                names.join(", ")
+                "{} that links or sitemaps lead to could not be found (404 or 410): {}",
+                pages(tally.absent.count),
+                tally.absent.names()
+            ));
+        }
+        if tally.circles.count > 0 {
+            notices.push(format!(
+                "{} could not be had, as redirects lead from there in a circle: {}",
+                pages(tally.circles.count),
+                tally.circles.names()
+            ));
+        }
+        if tally.shells.count > 0 {
+            notices.push(format!(
+                "{} seem to need a browser, as there is next to no text in them before scripts run: {}",
+                pages(tally.shells.count),
+                tally.shells.names()
             ));
         }
         if tally.hash_routes > 0 && self.site.visited < 10 {
@@ -207,10 +228,38 @@ impl Crawl {
     }
 }
 
+/// Whether redirects lead from a page to no end.
+fn is_circle(redirects: &BTreeMap<Url, Url>, from: &Url) -> bool {
+    let mut at = from;
+    for _ in 0..STEPS {
+        match redirects.get(at) {
+            Some(to) => at = to,
+            None => return false,
+        }
+    }
+    true
+}
+
 fn pages(count: u64) -> String {
     if count == 1 { "1 page".to_owned() } else { format!("{count} pages") }
 }
 
 fn links(count: u64) -> String {
     if count == 1 { "1 link".to_owned() } else { format!("{count} links") }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a failing test may panic")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn redirects_that_lead_nowhere_are_told_from_long_ones() {
+        let url = |n: usize| Url::parse(&format!("https://a.example/{n}")).unwrap();
+        let mut redirects: BTreeMap<Url, Url> = (0..30).map(|n| (url(n), url(n + 1))).collect();
+        assert!((0..30).all(|n| !is_circle(&redirects, &url(n))));
+        redirects.insert(url(30), url(28));
+        redirects.insert(url(50), url(50));
+        assert!((0..31).chain([50]).all(|n| is_circle(&redirects, &url(n))));
+    }
 }

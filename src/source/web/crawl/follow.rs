@@ -95,14 +95,12 @@ impl Crawl {
 
     /// An address as its site spells it.
     pub(super) fn normal(&self, url: &Url) -> Url {
-        let url = links::normal(url);
-        let site = self.site.scopes.iter().find(|(_, scope)| scope.covers(&url));
-        site.map_or_else(|| url.clone(), |(_, scope)| scope.by_own_scheme(&url))
+        self.site.normal(url)
     }
 
     /// Whether a page belongs to one of the sites.
     pub(super) fn covers(&self, url: &Url) -> bool {
-        self.site.scopes.iter().any(|(_, scope)| scope.covers(url))
+        self.site.covers(url)
     }
 
     /// What is known to lie at and below a seed.
