@@ -26,6 +26,7 @@ pub(crate) fn source(n: usize, score: f32) -> Source {
         lines: (10, 11),
         score,
         text: "Rotate keys\nevery month.".into(),
+        copies: Vec::new(),
     }
 }
 

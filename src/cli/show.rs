@@ -14,7 +14,7 @@ use futures_util::{Stream, StreamExt};
 use super::exit;
 use super::markdown::Markdown;
 use super::output::counted;
-use super::style::{Paint, Style, harmless, json_line, one_line, reader_left};
+use super::style::{Paint, Style, harmless, json_line, one_line, reader_left, trimmed};
 use crate::answer::wire::Line;
 use crate::answer::{AnswerEvent, AnswerOutcome, AnswerSummary, Doubt, Note, Source, cite};
 use crate::error::Error;
@@ -342,12 +342,21 @@ pub(super) fn listed(source: &Source, style: &Style) -> String {
     let path = one_line(&source.path());
     let gap = if path.is_empty() { "" } else { "  " };
     let pipeline = source.pipeline.as_ref().map(|pipeline| format!("{}: ", one_line(pipeline))).unwrap_or_default();
+    let copies = source.copies.iter().map(|copy| self::place(&copy.uri, copy.lines, copy.link.as_deref()));
+    let copies = nearly_the_same(copies, style).map(|line| format!("\n{line}")).unwrap_or_default();
     format!(
-        "{} {pipeline}{}{gap}{}",
+        "{} {pipeline}{}{gap}{}{copies}",
         style.paint(Paint::Citation, &number),
         style.link(&source.uri, link.as_deref(), &place),
         style.paint(Paint::Dim, &path)
     )
+}
+
+/// `    Nearly the same: docs/old/keys.md:8-29`: the copies of a passage, which it stands for; `None` where it has none.
+pub(super) fn nearly_the_same(copies: impl Iterator<Item = String>, style: &Style) -> Option<String> {
+    let places: Vec<String> = copies.collect();
+    let told = format!("Nearly the same: {}", places.join(", "));
+    (!places.is_empty()).then(|| format!("    {}", style.paint(Paint::Dim, &trimmed(&told, style.width.saturating_sub(4)))))
 }
 
 /// [`place`], without the words by which a browser finds it where the terminal links to them.
