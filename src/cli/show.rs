@@ -18,6 +18,7 @@ use super::style::{Paint, Style, harmless, json_line, one_line, reader_left, tri
 use crate::answer::wire::Line;
 use crate::answer::{AnswerEvent, AnswerOutcome, AnswerSummary, Doubt, Note, Source, cite};
 use crate::error::Error;
+use crate::providers::Usage;
 use crate::source::readable::readable;
 
 /// How showing an answer ended.
@@ -394,6 +395,8 @@ pub(super) fn bill(summary: &AnswerSummary) -> String {
             let _ = write!(bill, " · ${cost:.5}{}", and_unknown(&summary.cost_unknown()));
         }
         Some(_) if summary.cost_unknown().is_empty() => {}
+        // Where the tokens are not told, a price is of no help.
+        None if summary.model.is_some() && !is_told(summary.usage) => bill.push_str(" · tokens not told, cost not known"),
         _ => bill.push_str(" · price not known"),
     }
     if let Some(whole) = &summary.whole {
@@ -405,6 +408,11 @@ pub(super) fn bill(summary: &AnswerSummary) -> String {
         let _ = write!(bill, ", first token after {}", seconds(ttft));
     }
     bill
+}
+
+/// Whether a provider has said how many tokens it took.
+fn is_told(usage: Usage) -> bool {
+    usage.input_tokens.is_some() && usage.output_tokens.is_some()
 }
 
 /// ` and what st/d1 takes`, where nobody knows what that is.

@@ -130,6 +130,21 @@ async fn a_reranker_is_asked_and_its_outage_is_survived() {
     assert_eq!((&error["kind"], &error["message"]), (&json!("auth"), &json!("mine: a wrong key")), "{ended:?}");
 }
 
+/// What is refused at once, each time, is not late: whoever raised the deadline would wait longer for nothing.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reranker_that_refuses_is_told_as_it_refuses() {
+    let project = project();
+    let api = StandIn::start().await;
+    project.write("p.yaml", pipeline(api.url(), ", deadline: 2s").replace("retry: { attempts: 1 }", "retry: { attempts: 9 }"));
+    for status in [500, 503, 429] {
+        api.always("/v1/rerank", move |_| Reply::status(status, &json!({"detail": "no ranks today"})));
+        let ended = project.run(&["search", "rotated keys", "--json", "-p", "p.yaml"]).expect_code(0);
+        let note = ended.of_type("note").remove(0)["message"].as_str().unwrap().to_owned();
+        assert!(note.contains("no ranks today") && !note.contains("took longer"), "{status}: {note}");
+    }
+    assert!(api.requests().len() > 3, "it is tried again within the deadline");
+}
+
 /// The copies of a source are named where it is shown, as a search names them.
 #[test]
 fn an_answer_names_the_copies_of_its_sources() {
