@@ -232,11 +232,19 @@ impl Answerer {
             None => self.retriever.with(search).await?,
         };
         found.note.iter().for_each(|note| self.warn(note));
-        let Some(tokens) = plan.select.trim else { return Ok(found) };
-        let words = self.retriever().await?.sparse(sought).await?;
-        let (hits, count) = (found.hits, Arc::clone(&self.count_tokens));
-        let hits = off_runtime("trim passages", move || trimmed(&words, &hits, tokens.get(), &*count)).await?;
-        Ok(Found { hits, ..found })
+        Ok(Found { hits: self.trimmed(sought, plan, found.hits).await?, ..found })
+    }
+
+    /// What of passages is kept, where the plan has them trimmed.
+    pub(super) async fn trimmed(
+        &self,
+        sought: Sought<'_>,
+        plan: &QueryPlan,
+        hits: Vec<DedupedHit>,
+    ) -> Result<Vec<DedupedHit>, Error> {
+        let Some(tokens) = plan.select.trim else { return Ok(hits) };
+        let (words, count) = (self.retriever().await?.sparse(sought).await?, Arc::clone(&self.count_tokens));
+        off_runtime("trim passages", move || trimmed(&words, &hits, tokens.get(), &*count)).await
     }
 
     /// Warns once: what every question meets is not told with every question.

@@ -65,8 +65,12 @@ impl Answerer {
         Ok(Some(trace))
     }
 
-    /// Whether what was found also fits into the prompt, and as which source.
+    /// Whether what was found is left once it is trimmed and also fits into the prompt, and as which source.
     async fn fit(&self, question: &Question, plan: &QueryPlan, found: Vec<DedupedHit>, uri: &str) -> Result<Cause, Error> {
+        let found = self.trimmed(question.text.as_str().into(), plan, found).await?;
+        if let Some(tokens) = plan.select.trim.filter(|_| found.iter().all(|found| found.hit.passage.uri != uri)) {
+            return Ok(Cause::Trimmed { tokens: tokens.get() });
+        }
         let sources = sources_of(found);
         // One that cannot be had would have been asked.
         let writes = self.models(question).await.map_or(true, |models| !models.is_empty());

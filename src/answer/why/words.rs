@@ -16,6 +16,12 @@ impl Cause {
             Self::OverBudget { tokens } => {
                 format!("it was found, and does not fit into the prompt of {tokens} tokens beside the better sources")
             }
+            Self::Trimmed { tokens } => {
+                let place = rank.map_or_else(String::new, |rank| format!(", by the passage in place {rank} of {limit}"));
+                format!(
+                    "it was found{place}, and none of its sentences is among the {tokens} tokens that passages are trimmed to"
+                )
+            }
             Self::Filtered { terms } => format!("`{}` leaves it out", terms.join("` and `")),
             Self::Duplicate { of } => format!("it says nearly the same as {}, which is a source", of.shown()),
             Self::Reranked { before } => match rank {
@@ -55,6 +61,11 @@ impl Cause {
         let hint = match self {
             Self::Found { .. } => return None,
             Self::OverBudget { .. } => "ask with a smaller `-k`, or raise `query.answer.context_tokens`".to_owned(),
+            Self::Trimmed { .. } => {
+                "raise `query.retrieve.trim`, or leave it away; sentences count by the question's words, and those far behind the best are \
+                 left out whatever the budget"
+                    .to_owned()
+            }
             Self::Filtered { .. } => "ask without the term, or write it wider".to_owned(),
             Self::Duplicate { .. } => {
                 "nothing, if either will do; `query: { retrieve: { duplicates: keep } }` keeps both".to_owned()
