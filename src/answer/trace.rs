@@ -105,7 +105,7 @@ impl Way<'_> {
     async fn follow(&self) -> Result<(Trace, Vec<DedupedHit>), Error> {
         let limit = self.plan.limit.get();
         let mut trace = Trace::new(limit);
-        let (candidates, _) = self.retriever.candidates(self.question.into(), self.plan).await?;
+        let candidates = self.retriever.candidates(self.question.into(), self.plan).await?.found;
         let mut found = self.retriever.reranked(self.question, candidates.clone(), self.plan).await?.found;
         if let Some(rank) = found.iter().take(limit).position(|found| self.kept(found) == Some(Kept::Itself)) {
             // As which source is seen once they are joined.
@@ -183,7 +183,7 @@ impl Way<'_> {
     /// Looks up where it stands in each ranking, as far as that is not known.
     async fn measure(&self, trace: &mut Trace) -> Result<(), Error> {
         let store = &*self.retriever.store;
-        let (vector, words) = self.retriever.queries(self.question.into(), self.plan).await?;
+        let (vector, words, _) = self.retriever.queries(self.question.into(), self.plan).await?;
         trace.by_words_alone = vector.is_none();
         let conditions = self.plan.select.filter.exact_conditions(store).await?;
         let mut best = None;
