@@ -20,7 +20,6 @@ use tokio_util::task::AbortOnDropHandle;
 use super::QueryPlan;
 use super::answerability::{self, Judgement};
 use super::carried::Sought;
-use super::conversation::Conversation;
 use super::duplicates::DedupedHit;
 use super::ensemble::{self, Task};
 use super::event::{AnswerEvent, AnswerOutcome, AnswerSummary, EnsembleEvent, EnsembleSummary};
@@ -209,18 +208,8 @@ impl Answerer {
         {
             return found.inspect(|found| found.note.iter().for_each(|note| self.warn(note)));
         }
-        let conversation = Conversation::of(question, None, &self.plan, &self.count_tokens).await;
+        let conversation = self.conversation(question, None, &Void::default()).await;
         self.found(conversation.sought(question), question).await
-    }
-
-    /// The question as it stands alone, as the first of its models puts it; `None`: it does already, or no model says otherwise.
-    ///
-    /// # Errors
-    /// As [`Self::models`].
-    #[cfg(feature = "cli")]
-    pub(crate) async fn standalone(&self, question: &Question) -> Result<Option<String>, Error> {
-        let models = self.models(question).await?;
-        Ok(Conversation::of(question, models.first(), &self.plan, &self.count_tokens).await.search)
     }
 
     /// What a search finds, all else being as the question says.
@@ -232,11 +221,19 @@ impl Answerer {
             None => self.retriever.with(search).await?,
         };
         found.note.iter().for_each(|note| self.warn(note));
-        let Some(tokens) = plan.select.trim else { return Ok(found) };
-        let words = self.retriever().await?.sparse(sought).await?;
-        let (hits, count) = (found.hits, Arc::clone(&self.count_tokens));
-        let hits = off_runtime("trim passages", move || trimmed(&words, &hits, tokens.get(), &*count)).await?;
-        Ok(Found { hits, ..found })
+        Ok(Found { hits: self.trimmed(sought, plan, found.hits).await?, ..found })
+    }
+
+    /// What of passages is kept, where the plan has them trimmed.
+    pub(super) async fn trimmed(
+        &self,
+        sought: Sought<'_>,
+        plan: &QueryPlan,
+        hits: Vec<DedupedHit>,
+    ) -> Result<Vec<DedupedHit>, Error> {
+        let Some(tokens) = plan.select.trim else { return Ok(hits) };
+        let (words, count) = (self.retriever().await?.sparse(sought).await?, Arc::clone(&self.count_tokens));
+        off_runtime("trim passages", move || trimmed(&words, &hits, tokens.get(), &*count)).await
     }
 
     /// Warns once: what every question meets is not told with every question.
@@ -278,7 +275,7 @@ impl Answerer {
             checked(&question.text)?;
             let mut models = answerer.models(&question).await?;
             let deciding = answerer.models.deciding()?;
-            let conversation = Conversation::of(&question, models.first(), &answerer.plan, &answerer.count_tokens).await;
+            let conversation = answerer.conversation(&question, models.first(), &void).await;
             if question.history.is_some() {
                 yield AnswerEvent::Question { text: question.text.clone(), search: conversation.search.clone() };
             }
@@ -292,7 +289,7 @@ impl Answerer {
                     let asked = Asked { text, question: &question, plan: &plan, models: &models };
                     let mut answer = pin!(answerer.read_all((pass, estimate), asked, wishes, deciding));
                     while let Some(event) = answer.next().await {
-                        yield event?;
+                        yield event?.with(|| Paid::so_far(None, None, &void));
                     }
                     return;
                 }
@@ -300,14 +297,14 @@ impl Answerer {
             }
             let found = answerer.found(conversation.sought(&question), &question).await;
             let _releasing = answerer.let_go();
-            let Found { hits, note, decided, void: vain, judged, .. } = found?;
-            void.add(vain);
+            let Found { hits, note, decided, void: vain, embedding, judged, .. } = found?;
+            (void.add(vain), void.asked(embedding));
             let remarks = note.map(AnswerEvent::Note).into_iter().chain(remark);
             let found = sources_of(hits);
             if found.is_empty() {
                 yield AnswerEvent::Sources { sources: found, model: None };
                 let summary = AnswerSummary::without_model(AnswerOutcome::NothingFound, Vec::new(), started.elapsed());
-                yield AnswerEvent::Done(summary);
+                yield AnswerEvent::Done(summary.with(Paid::so_far(None, None, &void)));
                 return;
             }
             let Some(model) = models.first().map(|model| model.model().to_owned()) else {
@@ -392,7 +389,7 @@ impl Answerer {
             checked(&question.text)?;
             let deciding = answerer.models.deciding()?;
             let models = join_all(ensemble.models.iter().map(|choice| answerer.member(choice))).await;
-            let conversation = Conversation::of(&question, models.first(), &answerer.plan, &answerer.count_tokens).await;
+            let conversation = answerer.conversation(&question, models.first(), &void).await;
             if question.history.is_some() {
                 yield EnsembleEvent::Question { text: question.text.clone(), search: conversation.search.clone() };
             }
@@ -400,13 +397,14 @@ impl Answerer {
             let plan = answerer.plan_for(&question);
             let found = answerer.found(conversation.sought(&question), &question).await;
             let _releasing = answerer.let_go();
-            let Found { hits, note, decided, void: vain, judged, .. } = found?;
-            void.add(vain);
+            let Found { hits, note, decided, void: vain, embedding, judged, .. } = found?;
+            (void.add(vain), void.asked(embedding));
             let found = sources_of(hits);
             let names = models.iter().map(|model| model.model().to_owned()).collect();
             if found.is_empty() {
                 yield EnsembleEvent::Sources { sources: found, models: names };
-                yield EnsembleEvent::Done(EnsembleSummary::nothing_found(mode, started.elapsed()));
+                let summary = EnsembleSummary::nothing_found(mode, started.elapsed());
+                yield EnsembleEvent::Done(summary.with(Paid::so_far(None, None, &void)));
                 return;
             }
             let text = conversation.search.as_ref().unwrap_or(&question.text);

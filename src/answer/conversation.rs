@@ -7,6 +7,7 @@ use super::plan::QueryPlan;
 use super::prompt::CountTokens;
 use super::question::Question;
 use super::retrieve::off_runtime;
+use super::void::Void;
 use super::{history, rewrite};
 use crate::providers::{ChatModel, Message};
 
@@ -22,19 +23,31 @@ pub(super) struct Conversation {
 }
 
 impl Conversation {
-    /// As much of it as a quarter of the plan's budget holds, and the question as `model` has it stand alone.
-    pub async fn of(question: &Question, model: Option<&Arc<dyn ChatModel>>, plan: &QueryPlan, count: &CountTokens) -> Self {
+    /// As much of it as a quarter of the plan's budget holds, and the question as `model` has it stand alone, for which the questions
+    /// count that have no answer, too. What that takes is told.
+    pub async fn of(
+        question: &Question,
+        model: Option<&Arc<dyn ChatModel>>,
+        plan: &QueryPlan,
+        count: &CountTokens,
+        paid: &Void,
+    ) -> Self {
         let Some(turns) = question.history.as_ref().filter(|turns| !turns.is_empty()) else { return Self::default() };
         let before = turns.iter().map(|turn| turn.question.clone()).collect();
         let Some(model) = model else { return Self { before, ..Self::default() } };
         let newest = turns.get(turns.len().saturating_sub(history::EXCHANGES)..).unwrap_or_default().to_vec();
         let (budget, count) = (plan.context_tokens / history::PART, Arc::clone(count));
-        let fitted = off_runtime("fit what was said into the prompt", move || history::fit(&newest, budget, &*count)).await;
-        let history = fitted.unwrap_or_default();
-        if history.is_empty() {
+        let fitted = off_runtime("fit what was said into the prompt", move || {
+            let fitted = history::fit(&newest, budget, &*count);
+            let all_answered = newest.iter().all(|exchange| !exchange.answer.trim().is_empty());
+            let said = if all_answered { fitted.clone() } else { history::asked(&newest, budget, &*count) };
+            (fitted, said)
+        });
+        let (history, said) = fitted.await.unwrap_or_default();
+        if said.is_empty() {
             return Self { before, ..Self::default() };
         }
-        match rewrite::standalone(&**model, &history, &question.text, plan.temperature).await {
+        match rewrite::counted(&**model, &said, &question.text, plan.temperature, paid).await {
             Some(text) => {
                 let search = Some(text).filter(|text| text != question.text.trim());
                 Self { history, search, before: Vec::new() }

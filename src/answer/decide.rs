@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::void::{Judging, Void};
-use crate::providers::{Ask, Asked, Choice, Decider, Decision, DecisionRequest, ErrorKind, ProviderError};
+use crate::providers::{Ask, Asked, Choice, Decider, Decision, DecisionRequest, ErrorKind, ProviderError, within};
 
 /// Passages that one decision is about, at most.
 const PASSAGES: usize = 20;
@@ -147,7 +147,7 @@ impl Deciding {
             ProviderError::new(decider.model(), ErrorKind::Timeout, message)
         };
         // What is dropped is cancelled at the provider, too.
-        let answer = tokio::time::timeout(*deadline, decider.decide(&request)).await.unwrap_or_else(|_| Err(late()));
+        let answer = within(*deadline, decider.decide(&request)).await.unwrap_or_else(|| Err(late()));
         match answer {
             Ok(decisions) => {
                 let one = Decided::new(decider.model(), decisions.usage.input_tokens, decisions.usage.cost(decider.price()));

@@ -3,7 +3,10 @@
 //! A passage is a copy of a better one when at least nine in ten of its runs of three words stand in the better one as well,
 //! whatever the case, marks and spaces between. It adds nothing then, while a better one that is contained in it is left alone: the
 //! rest may be the answer. So is a passage that holds a word of the question which the better one lacks ("the fee of customer
-//! B"), and a neighbour in the same document, which overlaps by design.
+//! B"), one with a number or a date that the better one has not in that place (the fees of three years are three statements), and a
+//! neighbour in the same document, which overlaps by design.
+
+mod values;
 
 use std::collections::HashMap;
 use std::hash::BuildHasher as _;
@@ -11,11 +14,10 @@ use std::hash::BuildHasher as _;
 use foldhash::fast::FixedState;
 use serde::{Deserialize, Serialize};
 
+use self::values::{SHINGLE, Value, Values, are_said, is_furniture, is_numeral, is_spelled};
 use super::legs::Legs;
 use crate::document::Hit;
 
-/// Words that are compared at once (Broder 1997, "On the resemblance and containment of documents", calls them shingles).
-const SHINGLE: usize = 3;
 /// One in so many of a copy's shingles may be its own.
 const OWN: usize = 10;
 
@@ -84,25 +86,30 @@ fn neighbours(a: &Hit, b: &Hit) -> bool {
     a.uri == b.uri && a.start <= b.end && b.start <= a.end
 }
 
-/// A text as the sets that it is compared by: its shingles and its words, hashed. Both ascend.
+/// A text as what it is compared by: its shingles and its words, hashed, both of which ascend; and its values.
 struct ShingleSet {
     shingles: Vec<u64>,
     words: Vec<u64>,
+    values: Vec<Value>,
+    /// The shingles in the text's order, where it has values.
+    ordered: Vec<u64>,
 }
 
 impl ShingleSet {
     fn of(text: &str) -> Self {
-        let mut words = words(text);
+        let (mut words, values) = words(text);
         let mut shingles: Vec<u64> = match words.len() {
             0 => Vec::new(),
             1..SHINGLE => vec![hash(&words)],
             _ => words.windows(SHINGLE).map(hash).collect(),
         };
+        let values = values.among(shingles.len());
+        let ordered = if values.is_empty() { Vec::new() } else { shingles.clone() };
         for list in [&mut words, &mut shingles] {
             list.sort_unstable();
             list.dedup();
         }
-        Self { shingles, words }
+        Self { shingles, words, values, ordered }
     }
 
     /// Shingles of its own that a copy may have, at most.
@@ -114,32 +121,67 @@ impl ShingleSet {
         let has = |list: &[u64], one: &u64| list.binary_search(one).is_ok();
         let own = self.shingles.iter().filter(|shingle| !has(&other.shingles, shingle)).count();
         let answers_more = || asked.iter().any(|word| has(&self.words, word) && !has(&other.words, word));
-        !self.shingles.is_empty() && own <= self.own() && !answers_more()
+        let same_values = || are_said(&self.values, &self.ordered, &other.values, |shingle| has(&other.shingles, shingle));
+        !self.shingles.is_empty() && own <= self.own() && !answers_more() && same_values()
     }
 }
 
-/// The words of a text, hashed; of scripts without spaces, each character.
-fn words(text: &str) -> Vec<u64> {
-    let mut words = Vec::new();
+/// The words of a text, hashed, of scripts without spaces each character; and which of them are values.
+fn words(text: &str) -> (Vec<u64>, Values) {
+    let (mut words, mut values) = (Vec::new(), Values::default());
+    for line in text.lines() {
+        let before = values.len();
+        line_of_words(line, &mut words, &mut values);
+        if values.len() > before && is_furniture(line) {
+            values.truncate(before);
+        }
+    }
+    (words, values)
+}
+
+fn line_of_words(line: &str, words: &mut Vec<u64>, values: &mut Values) {
     let mut word = String::new();
-    for c in text.chars() {
-        let alone = is_written_without_spaces(c);
-        if (alone || !c.is_alphanumeric()) && !word.is_empty() {
-            words.push(hash(word.as_str()));
+    // Whether the word has a digit; and whether an address goes on, which holds numbers that are no statements.
+    let (mut numeric, mut address) = (false, false);
+    let end = |word: &mut String, numeric: &mut bool, address: bool, words: &mut Vec<u64>, values: &mut Values| {
+        if !word.is_empty() {
+            let hashed = hash(word.as_str());
+            if (*numeric || is_spelled(hashed)) && !address {
+                values.word(words.len(), hashed);
+            }
+            words.push(hashed);
             word.clear();
         }
-        if alone {
-            words.push(hash(&c));
-        } else if c.is_ascii_alphanumeric() {
+        *numeric = false;
+    };
+    let mut rest = line.chars();
+    while let Some(c) = rest.next() {
+        if c.is_ascii_alphanumeric() {
+            numeric |= c.is_ascii_digit();
             word.push(c.to_ascii_lowercase());
-        } else if c.is_alphanumeric() {
-            word.extend(c.to_lowercase());
+            continue;
         }
+        let alone = is_written_without_spaces(c);
+        if c.is_alphanumeric() && !alone {
+            numeric |= c.is_numeric();
+            word.extend(c.to_lowercase());
+            continue;
+        }
+        end(&mut word, &mut numeric, address, words, values);
+        if alone {
+            let hashed = hash(&c);
+            if is_numeral(c) {
+                values.character(words.len(), hashed);
+            }
+            words.push(hashed);
+        }
+        address = match c {
+            ':' => address || rest.as_str().starts_with("//"),
+            ' ' | '\t' | ')' | '>' | '"' => false,
+            _ => address && !alone,
+        };
     }
-    if !word.is_empty() {
-        words.push(hash(word.as_str()));
-    }
-    words
+    end(&mut word, &mut numeric, address, words, values);
 }
 
 /// Han, Kana, Thai, Lao and Khmer.
@@ -153,7 +195,7 @@ fn hash<T: std::hash::Hash + ?Sized>(value: &T) -> u64 {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a failed test panics")]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::string_slice, reason = "a failed test panics")]
 mod tests {
     use proptest::prelude::*;
     use uuid::Uuid;
@@ -234,6 +276,51 @@ mod tests {
         assert_eq!(deduped("price", hits(&records)), [(0, vec![2]), (1, vec![]), (3, vec![]), (4, vec![])]);
     }
 
+    const FEE: &str = "The monthly fee for a parking space in the harbour garage is 41 euros. It is due on the first working day of each \
+                       month and is collected by direct debit, and whoever pays late by more than 14 days is charged a reminder fee.";
+
+    #[test]
+    fn another_number_or_date_is_another_statement() {
+        let chinese =
+            "港口车库的停车位月租费为四十一元。费用于每月第一个工作日通过银行自动扣款收取，逾期付款者将被收取催缴费。";
+        for (text, changes) in [
+            (FEE, &[("41", "52"), ("41", "forty"), ("first", "second"), ("14", "41"), ("41 euros", "14 euros")][..]),
+            (chinese, &[("四十一", "五十二"), ("四十一", "一十四"), ("第一", "第二")]),
+            ("Keys are rotated on 1 March 2024, and the old ones work for a week.", &[("March", "April"), ("2024", "2023")]),
+        ] {
+            for (said, instead) in changes {
+                let other = text.replacen(said, instead, 1);
+                let kept = deduped("what is the fee?", hits(&[text, &other, text, &other]));
+                assert_eq!(kept, [(0, vec![2]), (1, vec![3])], "{said} → {instead}");
+            }
+        }
+        // One figure of a long text, and figures that change places.
+        let long = format!("{} {LONG} {LONG} {FEE}", LONG.repeat(20));
+        assert_eq!(deduped("fee", hits(&[&long, &long.replace("41", "52")])).len(), 2);
+        let two = format!("{FEE} {}", FEE.replace("41", "45").replace("harbour", "station"));
+        let swapped = format!("{} {}", FEE.replace("41", "45"), FEE.replace("harbour", "station"));
+        assert_eq!(deduped("fee", hits(&[&two, &swapped])).len(), 2);
+    }
+
+    #[test]
+    fn the_same_statement_is_folded_whatever_stands_beside_it() {
+        let base = format!("{FEE} {LONG}");
+        for other in [
+            base.replace("41 euros", "41\n euros"),
+            base.replace("working day", "day of work"),
+            FEE[..FEE.find(", and whoever").unwrap()].to_owned(),
+            format!("{base}\n\nPage 3 of 12\n"),
+            format!("Printed on 1 March 2024\n{base}"),
+            format!("{base} https://example.org/fees?session=8371"),
+        ] {
+            assert_eq!(deduped("fee", hits(&[&base, &other])), [(0, vec![1])], "{other}");
+        }
+        // What the better one says besides is no matter.
+        assert_eq!(deduped("fee", hits(&[&format!("{FEE} In 2025 it will be 60 euros."), FEE])), [(0, vec![1])]);
+        let paged = |page: u32| format!("{FEE}\n第{page}页\n");
+        assert_eq!(deduped("fee", hits(&[&paged(3), &paged(4)])), [(0, vec![1])]);
+    }
+
     #[test]
     fn neighbours_are_left_to_be_joined() {
         let near = vec![hit(0, "a.md", 0, LONG), hit(1, "a.md", 100, LONG), hit(2, "a.md", 5000, LONG)];
@@ -244,12 +331,12 @@ mod tests {
         /// The definition, said without any index.
         #[test]
         fn the_index_finds_what_comparing_all_finds(
-            texts in prop::collection::vec(prop::collection::vec(0_u8..4, 0..40), 0..25),
+            texts in prop::collection::vec(prop::collection::vec(0_usize..6, 0..40), 0..25),
             question in "[a-d ]{0,6}",
         ) {
             let texts: Vec<String> = texts
                 .iter()
-                .map(|words| words.iter().map(|word| char::from(b'a' + word).to_string()).collect::<Vec<_>>().join(" "))
+                .map(|words| words.iter().map(|word| ["a", "b", "c", "d", "1", "2"][*word]).collect::<Vec<_>>().join(" "))
                 .collect();
             let all = hits(&texts.iter().map(String::as_str).collect::<Vec<_>>());
             let asked = ShingleSet::of(&question).words;

@@ -261,6 +261,7 @@ pub(super) fn answer(
             judging,
             decided: Vec::new(),
             void: Vec::new(),
+            asking: Vec::new(),
             ttft,
             took,
             answerable: None,

@@ -86,6 +86,14 @@ pub enum AnswerEvent {
 }
 
 impl AnswerEvent {
+    /// The same; where it is the end, with what was paid besides.
+    pub(super) fn with(self, paid: impl FnOnce() -> Paid) -> Self {
+        match self {
+            Self::Done(summary) => Self::Done(summary.with(paid())),
+            event => event,
+        }
+    }
+
     /// The piece of the answer that it is; empty for what is none.
     pub fn text(&self) -> &str {
         match self {
@@ -110,7 +118,8 @@ pub struct AnswerSummary {
     pub doubts: Vec<Doubt>,
     /// Tokens read and written, where the provider says so.
     pub usage: Usage,
-    /// Cost in US dollars, where the price is known; decisions, and what was in vain, count in as far as theirs is.
+    /// Cost in US dollars, where the price is known; decisions, what was in vain, and what it took to put the question count in as far
+    /// as theirs is.
     #[serde(with = "super::exact")]
     pub cost_usd: Option<f64>,
     /// What decisions took, by models: those of a reranker, and of the model that decides. What is known of one is apart from what is not.
@@ -119,6 +128,9 @@ pub struct AnswerSummary {
     /// What requests took whose replies were of no use, by models.
     #[serde(default)]
     pub void: Vec<Judging>,
+    /// What it took to put the question, by models: to make a follow-up stand alone, and to embed it where that has a price.
+    #[serde(default)]
+    pub asking: Vec<Judging>,
     /// From the start of the request to the model to the first piece of the answer (reasoning is none); `None` without one.
     pub ttft: Option<Duration>,
     /// From the start of the search to the end.
@@ -146,6 +158,7 @@ impl AnswerSummary {
             cost_usd: None,
             decided: Vec::new(),
             void: Vec::new(),
+            asking: Vec::new(),
             ttft: None,
             took,
             outcome,
@@ -156,8 +169,8 @@ impl AnswerSummary {
 
     /// The same with what was paid besides.
     pub(super) fn with(mut self, paid: Paid) -> Self {
-        let Paid { decided, void } = paid;
-        let costs = decided.iter().map(|one| one.cost_usd).chain(void.iter().map(|one| one.cost_usd));
+        let Paid { decided, void, asking } = paid;
+        let costs = decided.iter().map(|one| one.cost_usd).chain(void.iter().chain(&asking).map(|one| one.cost_usd));
         for cost in costs.flatten() {
             // Without a model this is all that it cost.
             self.cost_usd = if self.model.is_none() { Some(self.cost_usd.unwrap_or(0.0)) } else { self.cost_usd };
@@ -165,12 +178,13 @@ impl AnswerSummary {
         }
         decide::sum(&mut self.decided, decided);
         self.void.extend(void);
+        self.asking.extend(asking);
         self
     }
 
     /// The models of which something was paid besides the answer, or may have been, that is not known and not in [`Self::cost_usd`].
     pub fn cost_unknown(&self) -> Vec<&str> {
-        each_once(besides_unknown(&self.decided, &self.void))
+        each_once(besides_unknown(&self.decided, self.void.iter().chain(&self.asking)))
     }
 
     /// A remark on its end that a person must read; `None` when all is well.
@@ -372,6 +386,9 @@ pub struct EnsembleSummary {
     /// What requests took whose replies were of no use, by models: those of models that failed, too.
     #[serde(default)]
     pub void: Vec<Judging>,
+    /// As [`AnswerSummary::asking`].
+    #[serde(default)]
+    pub asking: Vec<Judging>,
     /// From the requests to the first piece of the joined answer.
     pub ttft: Option<Duration>,
     /// From the start of the search to the end.
@@ -396,6 +413,7 @@ impl EnsembleSummary {
             judging: Vec::new(),
             decided: Vec::new(),
             void: Vec::new(),
+            asking: Vec::new(),
             ttft: None,
             took,
             answerable: None,
@@ -411,19 +429,22 @@ impl EnsembleSummary {
 
     /// The same with what was paid besides.
     pub(super) fn with(mut self, paid: Paid) -> Self {
-        let Paid { decided, void } = paid;
+        let Paid { decided, void, asking } = paid;
         decide::sum(&mut self.decided, decided);
         self.void.extend(void);
+        self.asking.extend(asking);
         self
     }
 
-    /// Answers, verdicts and what was in vain: model, tokens, cost. Of what was in vain the tokens count in as far as they are known.
+    /// Answers, verdicts, what was in vain and what it took to put the question: model, tokens, cost. Of the latter two the tokens count
+    /// in as far as they are known.
     fn requests(&self) -> impl Iterator<Item = (&str, Usage, Option<f64>)> {
         let answered = self.models.iter().filter_map(|(model, outcome)| Some((model.as_str(), outcome.answer()?)));
         let merged = self.merged.iter().map(|merged| (merged.model.as_deref().unwrap_or_default(), merged));
         let answers = answered.chain(merged).map(|(model, answer)| (model, answer.usage, answer.cost_usd));
         let judging = self.judging.iter().map(|one| (one.model.as_str(), one.usage, one.cost_usd));
-        let void = self.void.iter().map(|one| (one.model.as_str(), one.usage.or_none(), one.cost_usd));
+        let besides = self.void.iter().chain(&self.asking);
+        let void = besides.map(|one| (one.model.as_str(), one.usage.or_none(), one.cost_usd));
         answers.chain(judging).chain(void)
     }
 
@@ -458,14 +479,14 @@ impl EnsembleSummary {
     /// The models of which something was paid, or may have been, that is not known.
     pub fn cost_unknown(&self) -> Vec<&str> {
         let requests = self.requests().filter(|(.., cost)| cost.is_none()).map(|(model, ..)| model);
-        each_once(requests.chain(self.cancelled()).chain(besides_unknown(&self.decided, &[])))
+        each_once(requests.chain(self.cancelled()).chain(besides_unknown(&self.decided, [].iter())))
     }
 }
 
-/// The models of decisions, and of what was in vain, whose cost is not known.
-fn besides_unknown<'a>(decided: &'a [Decided], void: &'a [Judging]) -> impl Iterator<Item = &'a str> {
+/// The models of decisions, and of other requests besides the answer, whose cost is not known.
+fn besides_unknown<'a>(decided: &'a [Decided], others: impl Iterator<Item = &'a Judging>) -> impl Iterator<Item = &'a str> {
     let decided = decided.iter().filter(|one| one.cost_usd.is_none()).map(|one| one.model.as_str());
-    decided.chain(void.iter().filter(|one| one.cost_usd.is_none()).map(|one| one.model.as_str()))
+    decided.chain(others.filter(|one| one.cost_usd.is_none()).map(|one| one.model.as_str()))
 }
 
 fn each_once<'a>(models: impl Iterator<Item = &'a str>) -> Vec<&'a str> {

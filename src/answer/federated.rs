@@ -32,6 +32,7 @@ use super::lazy::{Lazy, OpenRetriever};
 use super::question::{MAX_TERMS, QuestionError, checked};
 use super::rerank::Reranking;
 use super::retrieve::{Depth, Found, Retriever, off_runtime};
+use super::void::Judging;
 use super::whole::Library;
 use super::{Duplicates, QueryPlan};
 use crate::document::SparseVector;
@@ -69,6 +70,8 @@ struct Asked<'a> {
     retriever: Arc<Retriever>,
     vector: Option<Vec<f32>>,
     words: Option<SparseVector>,
+    /// What it took to embed the question.
+    embedding: Option<Judging>,
     /// What it has taken so far.
     took: Duration,
 }
@@ -103,8 +106,8 @@ impl Index {
         }
         let began = Instant::now();
         let retriever = self.retriever.get().await?;
-        let (vector, words) = retriever.queries(question, &plan).await?;
-        Ok(Asked { index: self, at, plan, retriever, vector, words, took: began.elapsed() })
+        let (vector, words, embedding) = retriever.queries(question, &plan).await?;
+        Ok(Asked { index: self, at, plan, retriever, vector, words, embedding, took: began.elapsed() })
     }
 
     /// Vectors of some of its passages.
@@ -234,7 +237,8 @@ async fn searched(
     let notes: Vec<String> = silent.into_iter().chain(note).collect();
     let note = (!notes.is_empty()).then(|| notes.join(" "));
     // What is known of one index says nothing of several.
-    Ok(Some(Found { hits, note, decided, void, reranking: took, judged: None }))
+    let embedding = asked.into_iter().filter_map(|one| one.embedding).collect();
+    Ok(Some(Found { hits, note, decided, void, embedding, reranking: took, judged: None }))
 }
 
 /// The first `wanted` passages of all that say something of their own, what was merged for it, and who is left out; `None`: another index

@@ -25,17 +25,29 @@ pub struct Exchange {
 /// The newest exchanges (of those that come oldest first) that fit into so many tokens. Answers lose their citations, whose numbers
 /// mean other sources now; exchanges without an answer are left out. CPU work.
 pub fn fit(exchanges: &[Exchange], budget: usize, count: &dyn Fn(&str) -> usize) -> Vec<Message> {
+    within(exchanges, budget, count, false)
+}
+
+/// The same with the questions that have no answer: what a follow-up refers to is in them as well.
+pub(super) fn asked(exchanges: &[Exchange], budget: usize, count: &dyn Fn(&str) -> usize) -> Vec<Message> {
+    within(exchanges, budget, count, true)
+}
+
+fn within(exchanges: &[Exchange], budget: usize, count: &dyn Fn(&str) -> usize, unanswered: bool) -> Vec<Message> {
     let (part, of) = MOST_OF_BUDGET;
     let mut left = budget;
     let mut kept = Vec::new();
     for Exchange { question, answer } in exchanges.iter().rev() {
         let answer = cut(cite::without(answer), budget * part / of, count);
-        if answer.trim().is_empty() {
+        let answered = !answer.trim().is_empty();
+        if !answered && (!unanswered || question.trim().is_empty()) {
             continue;
         }
         let Some(rest) = left.checked_sub(count(question) + count(&answer)) else { break };
         left = rest;
-        kept.push(Message { role: Role::Assistant, text: answer });
+        if answered {
+            kept.push(Message { role: Role::Assistant, text: answer });
+        }
         kept.push(Message { role: Role::User, text: question.clone() });
     }
     kept.reverse();
@@ -80,6 +92,8 @@ mod tests {
         assert_eq!(texts(6), last, "four words do not fit beside three");
         assert_eq!(texts(7)[..2], [(Role::User, "a b".to_owned()), (Role::Assistant, "c  d".to_owned())]);
         assert_eq!(texts(7)[2..], last);
+        let asked: Vec<String> = asked(&turns, 8, &words).into_iter().map(|message| message.text).collect();
+        assert_eq!(asked, ["a b", "c  d", "e", "f", "g h"], "what was asked in vain was asked");
     }
 
     proptest! {

@@ -264,6 +264,7 @@ mod tests {
             lines: (10, 10 + text.trim_end().matches('\n').count() as u32),
             score: 1.0,
             text: text.into(),
+            copies: Vec::new(),
         }
     }
 

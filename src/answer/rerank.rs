@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 
 use super::decide::Decided;
 use super::duplicates::DedupedHit;
@@ -10,7 +10,7 @@ use super::legs::Leg;
 use super::void::Judging;
 use crate::chunk::embedded_passage;
 use crate::error::Error;
-use crate::providers::{ErrorKind, ProviderError, Reranker, Usage};
+use crate::providers::{ErrorKind, ProviderError, Reranker, Usage, within};
 
 /// What became of a reranking.
 #[derive(Debug, Default)]
@@ -30,7 +30,7 @@ pub(super) struct Reranking {
 /// is said. What is late is cancelled. A key, an address or a model that is wrong is an error: nobody else would notice.
 pub(super) async fn rerank(
     reranker: &dyn Reranker,
-    within: Duration,
+    deadline: Duration,
     question: &str,
     mut found: Vec<DedupedHit>,
 ) -> Result<Reranking, Error> {
@@ -44,13 +44,15 @@ pub(super) async fn rerank(
         let void = Judging::failed(reranker.model(), reranker.price(), error);
         Ok(Reranking { found, note, decided: None, void, took: asked.elapsed() })
     };
-    let reranked = match timeout(within, reranker.rerank(question, &texts)).await {
-        Ok(Ok(reranked)) => reranked,
+    let reranked = match within(deadline, reranker.rerank(question, &texts)).await {
+        Some(Ok(reranked)) => reranked,
         // Credit that is used up comes back, and says nothing against the pipeline file.
-        Ok(Err(error)) if error.is_fatal() && error.kind != ErrorKind::QuotaSpent => return Err(of_the_reranker(error).into()),
-        Ok(Err(error)) => return kept(found, format!("{error}."), &error),
-        Err(_) => {
-            let (model, seconds) = (reranker.model(), within.as_secs_f64());
+        Some(Err(error)) if error.is_fatal() && error.kind != ErrorKind::QuotaSpent => {
+            return Err(of_the_reranker(error).into());
+        }
+        Some(Err(error)) => return kept(found, format!("{error}."), &error),
+        None => {
+            let (model, seconds) = (reranker.model(), deadline.as_secs_f64());
             let why = format!("{model} took longer than {seconds} s (`query.retrieve.rerank.deadline`).");
             return kept(found, why, &ProviderError::new(model, ErrorKind::Timeout, "late"));
         }

@@ -1,6 +1,6 @@
 //! Finds the passages that a question is about: searched for, fused, freed of copies, reranked.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use tracing::Instrument as _;
@@ -19,7 +19,7 @@ use super::{Duplicates, FusionPlan, QueryPlan, RetrieveMode};
 use crate::cache::{EmbeddingCache, Key, Vector};
 use crate::document::{Hit, SparseVector};
 use crate::error::Error;
-use crate::providers::{Embedder, ErrorKind, InputType, ProviderError, Reranker};
+use crate::providers::{Embedder, ErrorKind, InputType, Price, ProviderError, Reranker, Usage};
 use crate::telemetry;
 use crate::vectordb::{Fuse, IndexMeta, MAX_PAGE, Query, Ranked, TwoRankings, VectorStore, fuse_hits};
 
@@ -49,6 +49,8 @@ pub struct Found {
     pub decided: Option<Decided>,
     /// What it took where it gave no order for that.
     pub void: Option<Judging>,
+    /// What it took to embed the question, where that has a price.
+    pub embedding: Vec<Judging>,
     /// How long the question waited for the reranker.
     pub reranking: Duration,
     /// How probable it is that they hold the answer, where that is known.
@@ -85,6 +87,8 @@ struct Standing {
     known: Option<Arc<Known>>,
     rankings: Rankings,
     evidence: Option<Evidence>,
+    /// What it took to embed the question.
+    embedding: Option<Judging>,
 }
 
 impl Standing {
@@ -118,12 +122,13 @@ impl Retriever {
     }
 
     async fn found(&self, question: Sought<'_>, plan: &QueryPlan) -> Result<Found, Error> {
-        let (candidates, judged) = self.candidates(question, plan).await?;
-        let Reranking { mut found, note, decided, void, took } = self.reranked(question.text, candidates, plan).await?;
+        let Candidates { found, judged, embedding } = self.candidates(question, plan).await?;
+        let Reranking { mut found, note, decided, void, took } = self.reranked(question.text, found, plan).await?;
         found.truncate(plan.limit.get());
         let notes: Vec<String> = self.note().await.into_iter().chain(note).collect();
         let note = (!notes.is_empty()).then(|| notes.join("; "));
-        Ok(Found { hits: found, note, decided, void, reranking: took, judged })
+        let embedding = embedding.into_iter().collect();
+        Ok(Found { hits: found, note, decided, void, embedding, reranking: took, judged })
     }
 
     /// What is to be said with everything that is found here.
@@ -134,13 +139,8 @@ impl Retriever {
         }
     }
 
-    /// The passages of which the best are taken, in the order of the ranking: as many as are wanted, or as the reranker looks at; and
-    /// how probable it is that they hold the answer, where that is known.
-    pub(super) async fn candidates(
-        &self,
-        question: Sought<'_>,
-        plan: &QueryPlan,
-    ) -> Result<(Vec<DedupedHit>, Option<Judgement>), Error> {
+    /// The passages of which the best are taken, in the order of the ranking: as many as are wanted, or as the reranker looks at.
+    pub(super) async fn candidates(&self, question: Sought<'_>, plan: &QueryPlan) -> Result<Candidates, Error> {
         let (question, limit, select) = (question.with(checked(question.text)?), plan.limit.get(), &plan.select);
         if select.filter.len() > MAX_TERMS {
             return Err(QuestionError::TooManyTerms { terms: select.filter.len() }.into());
@@ -161,7 +161,7 @@ impl Retriever {
             tracing::debug!(?evidence, "evidence of an answer");
             known.judge(&evidence)
         });
-        Ok((labelled(found, &standing.rankings), judged))
+        Ok(Candidates { found: labelled(found, &standing.rankings), judged, embedding: standing.embedding })
     }
 
     /// Candidates in the reranker's order, where there is one.
@@ -196,22 +196,26 @@ impl Retriever {
         Ok(labelled(found, &standing.rankings))
     }
 
-    /// What the question is looked for by: its vector and its words, as far as each has a say.
+    /// What the question is looked for by: its vector and its words, as far as each has a say; and what that took.
     pub(super) async fn queries(
         &self,
         question: Sought<'_>,
         plan: &QueryPlan,
-    ) -> Result<(Option<Vec<f32>>, Option<SparseVector>), Error> {
+    ) -> Result<(Option<Vec<f32>>, Option<SparseVector>, Option<Judging>), Error> {
         let question = question.with(checked(question.text)?);
         let words = async || Ok::<_, Error>(Some(self.sparse(question).await?).filter(|words| !words.indices.is_empty()));
         match plan.mode {
-            RetrieveMode::Sparse => Ok((None, words().await?)),
-            RetrieveMode::Dense => Ok((Some(self.dense(question.text).await?), None)),
+            RetrieveMode::Sparse => Ok((None, words().await?, None)),
+            RetrieveMode::Dense => {
+                let (vector, paid) = self.dense(question.text).await?;
+                Ok((Some(vector), None, paid))
+            }
             RetrieveMode::Hybrid => {
                 let words = words().await?;
                 let (reads, text) = (self.reads(question.text), question.text);
                 let vector = if reads || words.is_none() { Some(self.dense(text).await?) } else { None };
-                Ok((vector, words))
+                let (vector, paid) = vector.map_or((None, None), |(vector, paid)| (Some(vector), paid));
+                Ok((vector, words, paid))
             }
         }
     }
@@ -229,9 +233,11 @@ impl Retriever {
         plan: &QueryPlan,
         known: Option<Arc<Known>>,
     ) -> Result<(Vec<DedupedHit>, Standing), Error> {
-        let mut depth = Depth::first(wanted);
+        let (mut depth, mut embedding) = (Depth::first(wanted), None);
         loop {
-            let (hits, standing) = self.ranked(question, depth.passages, plan, known.clone()).await?;
+            let (hits, mut standing) = self.ranked(question, depth.passages, plan, known.clone()).await?;
+            // It is embedded once, and remembered.
+            embedding = embedding.or(standing.embedding.take());
             let complete = hits.len() < depth.passages;
             let mut found = if hits.iter().map(|hit| hit.passage.text.len()).sum::<usize>() <= FEW {
                 dedupe(question.text, hits)
@@ -241,7 +247,7 @@ impl Retriever {
             };
             let Some(deeper) = depth.next().filter(|_| found.len() < wanted && !complete) else {
                 found.truncate(wanted);
-                return Ok((found, standing));
+                return Ok((found, Standing { embedding, ..standing }));
             };
             depth = deeper;
         }
@@ -261,7 +267,7 @@ impl Retriever {
         let mut hits = match plan.mode {
             RetrieveMode::Sparse => self.sparse_search(question, limit, plan, &mut standing).await?.unwrap_or_default(),
             RetrieveMode::Dense => {
-                let hits = self.dense_search(question.text, limit, plan).await?;
+                let hits = self.dense_search(question.text, limit, plan, &mut standing).await?;
                 standing.rankings.note(hits.iter().map(Ranked::from), Legs::vector_mut);
                 hits
             }
@@ -285,7 +291,8 @@ impl Retriever {
             tracing::debug!("the embedding model does not read the question's language: by words alone");
             return Ok(hits);
         }
-        let (dense, sparse) = tokio::try_join!(self.dense(question.text), self.sparse(question))?;
+        let ((dense, paid), sparse) = tokio::try_join!(self.dense(question.text), self.sparse(question))?;
+        standing.embedding = paid;
         let (store, filter) = (&*self.store, &plan.select.filter);
         if sparse.indices.is_empty() {
             let hits = filter.search(store, Query::Dense(dense), limit).await?;
@@ -317,9 +324,16 @@ impl Retriever {
         Ok(found)
     }
 
-    async fn dense_search(&self, question: &str, limit: usize, plan: &QueryPlan) -> Result<Vec<Hit>, Error> {
-        let query = Query::Dense(self.dense(question).await?);
-        Ok(plan.select.filter.search(&*self.store, query, limit).await?)
+    async fn dense_search(
+        &self,
+        question: &str,
+        limit: usize,
+        plan: &QueryPlan,
+        standing: &mut Standing,
+    ) -> Result<Vec<Hit>, Error> {
+        let (vector, paid) = self.dense(question).await?;
+        standing.embedding = paid;
+        Ok(plan.select.filter.search(&*self.store, Query::Dense(vector), limit).await?)
     }
 
     /// `None` when the question has no words to look for, such as "???".
@@ -360,7 +374,8 @@ impl Retriever {
         off_runtime("make the question's BM25 vector", move || bm25(&question)).await
     }
 
-    async fn dense(&self, question: &str) -> Result<Vec<f32>, Error> {
+    /// The question's vector, and what it took where that has a price and was paid now.
+    async fn dense(&self, question: &str) -> Result<(Vec<f32>, Option<Judging>), Error> {
         let Some(embedder) = &self.embedder else {
             let mut error = ProviderError::new("embed", ErrorKind::ModelMissing, "no embedding model is set");
             error.hint = Some("set `embed.model`, or `query.retrieve.mode: sparse`".into());
@@ -377,14 +392,27 @@ impl Retriever {
             return Err(QuestionError::TooManyTokens { tokens, limit, model: embedder.model().to_owned() }.into());
         }
         let key = Key::new(embedder.fingerprint().as_str(), InputType::Query, question);
-        match self.cache.get_or_embed(key, self.embed(&**embedder, key, question)).await {
-            Ok((vector, _)) => Ok(vector.to_vec()),
+        let paid = OnceLock::new();
+        match self.cache.get_or_embed(key, self.embed(&**embedder, key, question, &paid)).await {
+            Ok((vector, _)) => Ok((vector.to_vec(), paid.into_inner())),
             Err(error) => Err(Error::shared(error)),
         }
     }
 
-    async fn embed(&self, embedder: &dyn Embedder, key: Key, question: &str) -> Result<Vector, ProviderError> {
+    async fn embed(
+        &self,
+        embedder: &dyn Embedder,
+        key: Key,
+        question: &str,
+        paid: &OnceLock<Judging>,
+    ) -> Result<Vector, ProviderError> {
         let mut answer = embedder.embed(&[question.to_owned()], InputType::Query).await?;
+        // An ingest tells of a model whose price nobody knows; here it would be a remark on each answer.
+        if let Some(price) = embedder.price().filter(|price| *price != Price::FREE) {
+            let usage = Usage::new(answer.tokens, Some(0));
+            let spent = Judging { model: embedder.model().to_owned(), usage, cost_usd: usage.cost(Some(price)) };
+            paid.get_or_init(|| spent);
+        }
         match (answer.vectors.pop(), answer.vectors.len()) {
             (Some(vector), 0) => {
                 let vector = Vector::from(vector);
@@ -398,6 +426,14 @@ impl Retriever {
             }
         }
     }
+}
+
+/// Passages of which the best are taken.
+pub(super) struct Candidates {
+    pub(super) found: Vec<DedupedHit>,
+    /// How probable it is that they hold the answer, where that is known.
+    judged: Option<Judgement>,
+    embedding: Option<Judging>,
 }
 
 /// How many passages are looked at so that enough of them say something of their own.

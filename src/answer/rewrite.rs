@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 
-use crate::providers::{ChatEvent, ChatModel, ChatRequest, Message, ProviderError, Role};
+use super::void::{Judging, Void};
+use crate::providers::{ChatEvent, ChatModel, ChatRequest, Message, ProviderError, Role, Usage};
 
 /// How long it may take: a poorer search is better than no answer.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -32,6 +33,17 @@ pub async fn standalone(
     question: &str,
     temperature: Option<f32>,
 ) -> Option<String> {
+    counted(model, history, question, temperature, &Void::default()).await
+}
+
+/// The same, and what it took is told.
+pub(super) async fn counted(
+    model: &dyn ChatModel,
+    history: &[Message],
+    question: &str,
+    temperature: Option<f32>,
+    paid: &Void,
+) -> Option<String> {
     let request = ChatRequest {
         system: INSTRUCTIONS.to_owned(),
         messages: vec![Message { role: Role::User, text: conversation(history, question) }],
@@ -40,33 +52,42 @@ pub async fn standalone(
         shared: None,
     };
     match tokio::time::timeout(TIMEOUT, written(model, request)).await {
-        Ok(Ok(text)) => cleaned(&text),
+        Ok(Ok((text, usage))) => {
+            let cost_usd = usage.cost(model.price());
+            paid.asked([Judging { model: model.model().to_owned(), usage, cost_usd }]);
+            cleaned(&text)
+        }
         Ok(Err(error)) => {
+            paid.failed(model.model(), model.price(), &error);
             tracing::debug!(%error, "the question could not be rewritten");
             None
         }
         Err(_) => {
+            paid.cancelled(model.model(), model.price());
             tracing::debug!("rewriting the question took too long");
             None
         }
     }
 }
 
-async fn written(model: &dyn ChatModel, request: ChatRequest) -> Result<String, ProviderError> {
+async fn written(model: &dyn ChatModel, request: ChatRequest) -> Result<(String, Usage), ProviderError> {
     let mut stream = model.chat(request).await?;
-    let mut text = String::new();
+    let (mut text, mut used) = (String::new(), Usage::default());
     while let Some(event) = stream.next().await {
         match event? {
             ChatEvent::Text(more) => text.push_str(&more),
             ChatEvent::Reasoning(_) => {}
             ChatEvent::Retracted => text.clear(),
-            ChatEvent::Done { .. } => break,
+            ChatEvent::Done { usage, .. } => {
+                used = usage;
+                break;
+            }
         }
         if text.len() > 2 * MAX_BYTES {
             break;
         }
     }
-    Ok(text)
+    Ok((text, used))
 }
 
 fn conversation(history: &[Message], question: &str) -> String {

@@ -26,6 +26,7 @@ pub(crate) fn source(n: usize, score: f32) -> Source {
         lines: (10, 11),
         score,
         text: "Rotate keys\nevery month.".into(),
+        copies: Vec::new(),
     }
 }
 
@@ -44,6 +45,7 @@ pub(crate) fn summary(model: Option<&str>, outcome: AnswerOutcome, ttft: Option<
         cost_usd: Some(0.00013),
         decided: Vec::new(),
         void: Vec::new(),
+        asking: Vec::new(),
         ttft: ttft.map(Duration::from_micros),
         took: Duration::from_micros(7_123_456),
         outcome,
@@ -135,6 +137,7 @@ pub(crate) fn ensemble(mode: EnsembleMode) -> Vec<EnsembleEvent> {
         judging: Vec::new(),
         decided: Vec::new(),
         void: Vec::new(),
+        asking: Vec::new(),
         ttft: Some(Duration::from_millis(12)),
         took: Duration::from_micros(9_000_400),
         answerable: None,

@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, Serializer};
 
 use super::duplicates::DedupedHit;
-use super::link::link;
+use super::link::{self, link};
 use crate::document::{Hit, Passage};
 
 /// A numbered piece of a document that an answer may cite.
@@ -46,6 +46,32 @@ pub struct Source {
     pub score: f32,
     /// The text itself.
     pub text: String,
+    /// Passages that say nearly the same as one of its own, best first: they made room for others.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub copies: Vec<CopyPlace>,
+}
+
+/// Where a copy of a passage lies.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+pub struct CopyPlace {
+    /// See [`Passage::uri`].
+    pub uri: String,
+    /// Byte offset of the first byte in the extracted text.
+    pub start: u64,
+    /// Byte offset after the last byte in the extracted text.
+    pub end: u64,
+    /// First and last line, 1-based, both inclusive.
+    pub lines: (u32, u32),
+    /// The address that opens a page of the web there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub link: Option<String>,
+}
+
+impl From<&Passage> for CopyPlace {
+    fn from(passage: &Passage) -> Self {
+        let Passage { uri, start, end, lines, .. } = passage;
+        Self { uri: uri.clone(), start: *start, end: *end, lines: *lines, link: link::of(passage) }
+    }
 }
 
 /// With all digits of the double that it is: so it has always been written.
@@ -83,14 +109,19 @@ struct Piece {
     modified: i64,
 }
 
-/// Sources of what was found, as by [`join`]: copies are not among them.
+/// Sources of what was found, as by [`join`]: copies are not among them, but named.
 pub(super) fn sources_of(found: Vec<DedupedHit>) -> Vec<Source> {
-    join(found.into_iter().map(|found| found.hit).collect())
+    let copies = |found: &DedupedHit| found.copies.iter().map(|copy| CopyPlace::from(&copy.passage)).collect();
+    joined(found.into_iter().map(|found| (copies(&found), found.hit)))
 }
 
 /// Sources of hits that come best first; the sources do too, and are numbered from 1.
 pub fn join(hits: Vec<Hit>) -> Vec<Source> {
-    let mut pieces: Vec<Piece> = hits.into_iter().enumerate().map(|(rank, hit)| piece(rank, hit)).collect();
+    joined(hits.into_iter().map(|hit| (Vec::new(), hit)))
+}
+
+fn joined(found: impl Iterator<Item = (Vec<CopyPlace>, Hit)>) -> Vec<Source> {
+    let mut pieces: Vec<Piece> = found.enumerate().map(|(rank, (copies, hit))| piece(rank, hit, copies)).collect();
     pieces.sort_by(|a, b| {
         let place = |p: &Piece| (p.source.start, p.source.end);
         let (one, other) = (&a.source, &b.source);
@@ -113,9 +144,9 @@ pub fn join(hits: Vec<Hit>) -> Vec<Source> {
     numbered.collect()
 }
 
-fn piece(rank: usize, hit: Hit) -> Piece {
+fn piece(rank: usize, hit: Hit, copies: Vec<CopyPlace>) -> Piece {
     let (pipeline, modified) = (hit.pipeline.map(|pipeline| pipeline.to_string()), hit.passage.modified);
-    Piece { source: Source { score: hit.score, ..of_passage(hit.passage, pipeline) }, rank, modified }
+    Piece { source: Source { score: hit.score, copies, ..of_passage(hit.passage, pipeline) }, rank, modified }
 }
 
 /// A source of one passage, without a number and a score.
@@ -129,8 +160,13 @@ fn extend(last: &mut Piece, next: Piece) -> Option<Piece> {
     let Some((gap, rest)) = seam(last, &next) else { return Some(next) };
     last.source.text.extend(std::iter::repeat_n('\n', gap));
     last.source.text.push_str(rest);
-    let (rank, Source { end, lines, score, headings, .. }) = (next.rank, next.source);
+    let (rank, Source { end, lines, score, headings, copies, .. }) = (next.rank, next.source);
     let source = &mut last.source;
+    for copy in copies {
+        if !source.copies.contains(&copy) {
+            source.copies.push(copy);
+        }
+    }
     source.end = source.end.max(end);
     source.lines.1 = source.lines.1.max(lines.1);
     // What stands above both: the path of the first alone would claim the second for a section it is not in.
@@ -211,6 +247,7 @@ fn beginning(source: &Source, length: usize) -> Option<Source> {
         lines: (source.lines.0, last),
         score: source.score,
         text: text.to_owned(),
+        copies: source.copies.clone(),
     })
 }
 
@@ -304,6 +341,19 @@ mod tests {
         let sources = join(vec![a, b]);
         assert_eq!(sources[0].headings, ["Keys"]);
         assert_eq!(sources[0].path(), "Keys", "the title is not said twice");
+    }
+
+    #[test]
+    fn copies_are_named_once_by_what_stands_for_them() {
+        let text = "aaaabbbb";
+        let found = |span: Range<usize>, copies: &[&str]| DedupedHit {
+            copies: copies.iter().map(|uri| hit(uri, text, 0..4, 0.1)).collect(),
+            ..hit("a", text, span, 1.0).into()
+        };
+        let sources = sources_of(vec![found(0..4, &["b", "c"]), found(4..8, &["c", "d"])]);
+        let named: Vec<&str> = sources[0].copies.iter().map(|copy| copy.uri.as_str()).collect();
+        assert_eq!((sources.len(), named), (1, vec!["b", "c", "d"]));
+        assert_eq!(beginning(&sources[0], 2).unwrap().copies.len(), 3, "shortened, it still stands for them");
     }
 
     #[test]

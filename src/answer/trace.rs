@@ -66,8 +66,12 @@ impl Answerer {
         Ok(Some(trace))
     }
 
-    /// Whether what was found also fits into the prompt, and as which source.
+    /// Whether what was found is left once it is trimmed and also fits into the prompt, and as which source.
     async fn fit(&self, question: &Question, plan: &QueryPlan, found: Vec<DedupedHit>, uri: &str) -> Result<Cause, Error> {
+        let found = self.trimmed(question.text.as_str().into(), plan, found).await?;
+        if let Some(tokens) = plan.select.trim.filter(|_| found.iter().all(|found| found.hit.passage.uri != uri)) {
+            return Ok(Cause::Trimmed { tokens: tokens.get() });
+        }
         let sources = sources_of(found);
         // One that cannot be had would have been asked.
         let writes = self.models(question).await.map_or(true, |models| !models.is_empty());
@@ -102,7 +106,7 @@ impl Way<'_> {
     async fn follow(&self) -> Result<(Trace, Vec<DedupedHit>), Error> {
         let limit = self.plan.limit.get();
         let mut trace = Trace::new(limit);
-        let (candidates, _) = self.retriever.candidates(self.question.into(), self.plan).await?;
+        let candidates = self.retriever.candidates(self.question.into(), self.plan).await?.found;
         let mut found = self.retriever.reranked(self.question, candidates.clone(), self.plan).await?.found;
         if let Some(rank) = found.iter().take(limit).position(|found| self.kept(found) == Some(Kept::Itself)) {
             // As which source is seen once they are joined.
@@ -180,7 +184,7 @@ impl Way<'_> {
     /// Looks up where it stands in each ranking, as far as that is not known.
     async fn measure(&self, trace: &mut Trace) -> Result<(), Error> {
         let store = &*self.retriever.store;
-        let (vector, words) = self.retriever.queries(self.question.into(), self.plan).await?;
+        let (vector, words, _) = self.retriever.queries(self.question.into(), self.plan).await?;
         trace.by_words_alone = vector.is_none();
         let conditions = self.plan.select.filter.exact_conditions(store).await?;
         let mut best = None;

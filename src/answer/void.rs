@@ -1,4 +1,5 @@
 //! What requests took whose replies are of no use: an answer that is void, a verdict that names nobody, a decision that cannot be read.
+//! And what it took to put the question, before anything was found: to rewrite it, and to embed it.
 //!
 //! Whatever goes on after an error asks here first what the error cost, so that no file has a rule of its own for that.
 
@@ -8,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::providers::{Price, ProviderError, Usage};
 
-/// Tokens and money that a request took whose reply is not the answer: a verdict, or one that is of no use.
+/// Tokens and money that a request took whose reply is not the answer: a verdict, the question put otherwise, or one that is of no use.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Judging {
     /// The model that was asked, as `provider/model`.
@@ -28,9 +29,12 @@ impl Judging {
     }
 }
 
-/// What requests for one question took in vain so far. Clones count together.
+/// What requests for one question took in vain so far, and what it took to put it. Clones count together.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Void(Arc<Mutex<Vec<Judging>>>);
+pub(super) struct Void {
+    vain: Arc<Mutex<Vec<Judging>>>,
+    asking: Arc<Mutex<Vec<Judging>>>,
+}
 
 impl Void {
     /// A request to this model failed.
@@ -46,22 +50,36 @@ impl Void {
 
     /// Those of a model are summed, what is known of it apart from what is not.
     pub(super) fn add(&self, more: impl IntoIterator<Item = Judging>) {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        for one in more {
-            let alike = |other: &&mut Judging| other.model == one.model && other.cost_usd.is_some() == one.cost_usd.is_some();
-            match all.iter_mut().find(alike) {
-                Some(sum) => {
-                    sum.usage = sum.usage.and(one.usage);
-                    sum.cost_usd = sum.cost_usd.and_then(|sum| Some(sum + one.cost_usd?));
-                }
-                None => all.push(one),
-            }
-        }
+        sum(&self.vain, more);
     }
 
-    /// All of it.
+    /// Those that put the question, likewise.
+    pub(super) fn asked(&self, more: impl IntoIterator<Item = Judging>) {
+        sum(&self.asking, more);
+    }
+
+    /// All that was in vain.
     pub(super) fn taken(&self) -> Vec<Judging> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.vain.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// All that it took to put the question.
+    pub(super) fn asking(&self) -> Vec<Judging> {
+        self.asking.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+fn sum(all: &Mutex<Vec<Judging>>, more: impl IntoIterator<Item = Judging>) {
+    let mut all = all.lock().unwrap_or_else(PoisonError::into_inner);
+    for one in more {
+        let alike = |other: &&mut Judging| other.model == one.model && other.cost_usd.is_some() == one.cost_usd.is_some();
+        match all.iter_mut().find(alike) {
+            Some(sum) => {
+                sum.usage = sum.usage.and(one.usage);
+                sum.cost_usd = sum.cost_usd.and_then(|sum| Some(sum + one.cost_usd?));
+            }
+            None => all.push(one),
+        }
     }
 }
 

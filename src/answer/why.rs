@@ -27,6 +27,11 @@ pub enum Cause {
         /// Tokens of the prompt, at most.
         tokens: usize,
     },
+    /// It was found, and none of its sentences was kept when the passages were trimmed.
+    Trimmed {
+        /// Tokens that are kept of all passages, at most.
+        tokens: usize,
+    },
     /// The question is asked of other documents alone.
     Filtered {
         /// The terms of `where` that it does not meet.

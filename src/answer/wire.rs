@@ -15,7 +15,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use self::decided::DecidedLine;
+use self::decided::{AskingLine, DecidedLine};
 pub(super) use self::figures::seconds;
 use self::figures::{as_seconds, hundredths, millis};
 use super::duplicates::DedupedHit;
@@ -205,6 +205,9 @@ pub struct Done<'a> {
     cost_unknown: Vec<&'a str>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     decided: Vec<DecidedLine<'a>>,
+    /// What it took to put the question: to make a follow-up stand alone, and to embed it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    asking: Vec<AskingLine<'a>>,
     ttft_ms: Option<u64>,
     seconds: f64,
     stop: AnswerOutcome,
@@ -426,6 +429,7 @@ impl<'a> From<&'a AnswerSummary> for Done<'a> {
             cost_usd: summary.cost_usd,
             cost_unknown: summary.cost_usd.map(|_| summary.cost_unknown()).unwrap_or_default(),
             decided: DecidedLine::each(&summary.decided),
+            asking: AskingLine::each(&summary.asking),
             ttft_ms: millis(summary.ttft),
             seconds: seconds(summary.took),
             stop: summary.outcome,
@@ -457,6 +461,7 @@ impl<'a> From<&'a EnsembleSummary> for Done<'a> {
             cost_usd,
             cost_unknown: cost_usd.map(|_| summary.cost_unknown()).unwrap_or_default(),
             decided: DecidedLine::each(&summary.decided),
+            asking: AskingLine::each(&summary.asking),
             ttft_ms: millis(summary.ttft),
             seconds: seconds(summary.took),
             stop,

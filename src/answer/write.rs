@@ -108,6 +108,7 @@ pub(super) fn write(
             cost_usd: usage.cost(model.price()),
             decided: Vec::new(),
             void: Vec::new(),
+            asking: Vec::new(),
             ttft,
             took: requested.elapsed(),
             outcome: AnswerOutcome::Answered(stop),

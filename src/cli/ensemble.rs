@@ -238,6 +238,8 @@ fn table(summary: &EnsembleSummary) -> Vec<String> {
     let judging = summary.judging.iter().map(judged);
     let void = summary.void.iter().filter(|void| void.cost_usd.is_some_and(|cost| cost > 0.0));
     let void = void.map(|void| format!("{}, of no use · {}", void.model, price(void.cost_usd)));
+    let asking = summary.asking.iter().filter(|asking| asking.cost_usd.is_some_and(|cost| cost > 0.0));
+    let asking = asking.map(|asking| format!("the question, by {} · {}", asking.model, price(asking.cost_usd)));
     let (known, unknown) = (summary.spent_at_least(), summary.cost_unknown());
     let paid = match known {
         // The decisions that nobody knows the price of are in no sum.
@@ -246,5 +248,5 @@ fn table(summary: &EnsembleSummary) -> Vec<String> {
         _ => price(None),
     };
     let total = format!("in all {:.1} s · {paid}", summary.took.as_secs_f64());
-    fared.chain(merged).chain(judging).chain(void).chain([total]).collect()
+    asking.chain(fared).chain(merged).chain(judging).chain(void).chain([total]).collect()
 }

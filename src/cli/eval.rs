@@ -46,8 +46,8 @@ struct Measured {
     /// How well it is known which questions have an answer, where some have none.
     answerability: Option<Answerability>,
     claims: Vec<ClaimScore>,
-    /// Follow-ups that a model has put another way, where it was asked to.
-    rewritten: Option<usize>,
+    /// Follow-ups that a model has put another way, where it was asked to, and what that took in US dollars.
+    rewritten: Option<(usize, Option<f64>)>,
     /// Documents that could not be indexed.
     failed: u64,
 }
@@ -146,9 +146,9 @@ async fn measured(
             return Err(Invalid::from(Diagnostic::error("no model can rewrite follow-ups", Some(hint.to_owned()))).into());
         }
         let asking = Asking::start(output, "rewriting", set.follow_ups().count());
-        let Some((alone, count)) = eval::rewritten(&answerer, &set, || asking.note(), stop).await? else { return Ok(None) };
+        let Some(alone) = eval::rewritten(&answerer, &set, || asking.note(), stop).await? else { return Ok(None) };
         asking.finish();
-        (set, rewritten) = (Cow::Owned(alone), Some(count));
+        (set, rewritten) = (Cow::Owned(alone.set), Some((alone.queries, alone.cost_usd)));
     }
     let asking = Asking::start(output, "asking", set.queries.len() + set.unanswerable.len());
     let measured = eval::measure(&answerer, &set, || asking.note(), stop).await?;
@@ -227,8 +227,9 @@ fn events(runs: &[Measured], measurement: &Measurement, output: &Output) {
             if let Some(claims) = ClaimScores::of(&run.claims) {
                 event.insert("claims".to_owned(), claims_event(&claims));
             }
-            if let Some(rewritten) = run.rewritten {
+            if let Some((rewritten, cost_usd)) = run.rewritten {
                 event.insert("rewritten".to_owned(), rewritten.into());
+                event.insert("rewriting_cost_usd".to_owned(), cost_usd.into());
             }
         }
         output.event(&event);
@@ -347,7 +348,12 @@ fn table(directory: &std::path::Path, runs: &[Measured]) -> String {
     if runs.iter().any(|run| run.rewritten.is_some()) {
         text.push_str(&format!("\n{:<NAME$}", "rewritten"));
         for run in runs {
-            text.push_str(&format!("  {:>12}", run.rewritten.unwrap_or_default()));
+            text.push_str(&format!("  {:>12}", run.rewritten.map_or(0, |(queries, _)| queries)));
+        }
+        text.push_str(&format!("\n{:<NAME$}", "cost of that"));
+        for run in runs {
+            let cost = run.rewritten.and_then(|(_, cost)| cost);
+            text.push_str(&format!("  {:>12}", cost.map_or_else(|| "not known".to_owned(), |cost| format!("${cost:.5}"))));
         }
     }
     text.push('\n');

@@ -19,7 +19,7 @@ use super::jsonl::json_lines;
 use super::models::open;
 use super::output::Output;
 use super::progress::downloads;
-use super::show::{place, shown_place};
+use super::show::{nearly_the_same, place, shown_place};
 use super::style::{Paint, Style, json_line, one_line, reader_left, trimmed, unwritten};
 use crate::answer::link;
 use crate::answer::source::heading_path;
@@ -265,11 +265,10 @@ fn show_hit(found: &DedupedHit, query: &str, rank: usize, out: &mut impl Write, 
         writeln!(out, "{indent}{}", trimmed(line, columns))?;
     }
     left_out(after, &mut *out)?;
-    if !found.copies.is_empty() {
-        let places =
-            found.copies.iter().map(|copy| place(&copy.passage.uri, copy.passage.lines, link::of(&copy.passage).as_deref()));
-        let told = format!("Nearly the same: {}", places.collect::<Vec<_>>().join(", "));
-        writeln!(out, "{indent}{}", style.paint(Paint::Dim, &trimmed(&told, columns)))?;
+    let copies = found.copies.iter();
+    let copies = copies.map(|copy| place(&copy.passage.uri, copy.passage.lines, link::of(&copy.passage).as_deref()));
+    if let Some(line) = nearly_the_same(copies, style) {
+        writeln!(out, "{line}")?;
     }
     writeln!(out)
 }

@@ -14,10 +14,11 @@ use futures_util::{Stream, StreamExt};
 use super::exit;
 use super::markdown::Markdown;
 use super::output::counted;
-use super::style::{Paint, Style, harmless, json_line, one_line, reader_left};
+use super::style::{Paint, Style, harmless, json_line, one_line, reader_left, trimmed};
 use crate::answer::wire::Line;
 use crate::answer::{AnswerEvent, AnswerOutcome, AnswerSummary, Doubt, Note, Source, cite};
 use crate::error::Error;
+use crate::providers::Usage;
 use crate::source::readable::readable;
 
 /// How showing an answer ended.
@@ -342,12 +343,21 @@ pub(super) fn listed(source: &Source, style: &Style) -> String {
     let path = one_line(&source.path());
     let gap = if path.is_empty() { "" } else { "  " };
     let pipeline = source.pipeline.as_ref().map(|pipeline| format!("{}: ", one_line(pipeline))).unwrap_or_default();
+    let copies = source.copies.iter().map(|copy| self::place(&copy.uri, copy.lines, copy.link.as_deref()));
+    let copies = nearly_the_same(copies, style).map(|line| format!("\n{line}")).unwrap_or_default();
     format!(
-        "{} {pipeline}{}{gap}{}",
+        "{} {pipeline}{}{gap}{}{copies}",
         style.paint(Paint::Citation, &number),
         style.link(&source.uri, link.as_deref(), &place),
         style.paint(Paint::Dim, &path)
     )
+}
+
+/// `    Nearly the same: docs/old/keys.md:8-29`: the copies of a passage, which it stands for; `None` where it has none.
+pub(super) fn nearly_the_same(copies: impl Iterator<Item = String>, style: &Style) -> Option<String> {
+    let places: Vec<String> = copies.collect();
+    let told = format!("Nearly the same: {}", places.join(", "));
+    (!places.is_empty()).then(|| format!("    {}", style.paint(Paint::Dim, &trimmed(&told, style.width.saturating_sub(4)))))
 }
 
 /// [`place`], without the words by which a browser finds it where the terminal links to them.
@@ -385,6 +395,8 @@ pub(super) fn bill(summary: &AnswerSummary) -> String {
             let _ = write!(bill, " · ${cost:.5}{}", and_unknown(&summary.cost_unknown()));
         }
         Some(_) if summary.cost_unknown().is_empty() => {}
+        // Where the tokens are not told, a price is of no help.
+        None if summary.model.is_some() && !is_told(summary.usage) => bill.push_str(" · tokens not told, cost not known"),
         _ => bill.push_str(" · price not known"),
     }
     if let Some(whole) = &summary.whole {
@@ -396,6 +408,11 @@ pub(super) fn bill(summary: &AnswerSummary) -> String {
         let _ = write!(bill, ", first token after {}", seconds(ttft));
     }
     bill
+}
+
+/// Whether a provider has said how many tokens it took.
+fn is_told(usage: Usage) -> bool {
+    usage.input_tokens.is_some() && usage.output_tokens.is_some()
 }
 
 /// ` and what st/d1 takes`, where nobody knows what that is.

@@ -18,6 +18,8 @@ pub mod spans;
 
 use std::collections::HashSet;
 use std::num::NonZeroUsize;
+#[cfg(feature = "cli")]
+use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 #[cfg(feature = "cli")]
@@ -71,7 +73,7 @@ pub fn index(plan: Plan, settings: &Settings, set: &LabelledSet) -> Result<Runti
 }
 
 /// The set with its follow-up questions (those that have a history) as they stand alone: as the pipeline's model puts them, as in a chat.
-/// Where it fails, the words of the questions before count, as they do without it. With how many it has put another way. `None`: stopped.
+/// Where it fails, the words of the questions before count, as they do without it. `None`: stopped.
 ///
 /// # Errors
 /// When the model cannot be had.
@@ -81,12 +83,14 @@ pub(crate) async fn rewritten(
     set: &LabelledSet,
     asked: impl Fn(),
     stop: &CancellationToken,
-) -> Result<Option<(LabelledSet, usize)>, Error> {
+) -> Result<Option<Rewritten>, Error> {
+    let paid = Mutex::new(Vec::new());
     let alone = |query: Query| async {
         if query.history.is_empty() {
             return Ok::<_, Error>((query, false));
         }
-        let text = answerer.standalone(&query.question()).await?;
+        let (text, spent) = answerer.standalone(&query.question()).await?;
+        paid.lock().unwrap_or_else(PoisonError::into_inner).extend(spent.into_iter().map(|one| one.cost_usd));
         asked();
         Ok(match text {
             Some(text) => (Query { text, history: Vec::new(), ..query }, true),
@@ -106,12 +110,24 @@ pub(crate) async fn rewritten(
     let both = async {
         let (queries, one) = all_alone(&set.queries).await?;
         let (unanswerable, other) = all_alone(&set.unanswerable).await?;
-        Ok((LabelledSet { queries, unanswerable, ..set.clone() }, one + other))
+        let set = LabelledSet { queries, unanswerable, ..set.clone() };
+        let cost_usd = paid.lock().unwrap_or_else(PoisonError::into_inner).iter().copied().sum();
+        Ok(Rewritten { set, queries: one + other, cost_usd })
     };
     tokio::select! {
         both = both => both.map(Some),
         () = stop.cancelled() => Ok(None),
     }
+}
+
+/// A set whose follow-ups stand alone.
+#[cfg(feature = "cli")]
+pub(crate) struct Rewritten {
+    pub set: LabelledSet,
+    /// Follow-ups that a model has put another way.
+    pub queries: usize,
+    /// What that took, in US dollars; `None` where that is not known of one.
+    pub cost_usd: Option<f64>,
 }
 
 /// What was measured of a set's questions.

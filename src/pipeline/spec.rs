@@ -347,7 +347,7 @@ pub(super) struct QuerySpec {
     /// How the answer is written.
     pub(super) answer: Option<AnswerSpec>,
     /// A model that decides whether passages say what the answer says of them. Without one, only numbers, dates, names, quotes and
-    /// negations are looked up.
+    /// negations are looked up; what is found out so stays, whatever it decides, save a name that is put otherwise.
     pub(super) decide: Option<DecideSpec>,
 }
 

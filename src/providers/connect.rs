@@ -82,7 +82,10 @@ impl Providers {
         let plan = self.plan(&embed.model)?;
         let vendor = Vendor::of(plan.kind);
         match &vendor.embed {
-            Some(EmbedBackend::Api(api)) => Ok(embed::remote(vendor.name, api, self.http(plan)?, embed)),
+            Some(EmbedBackend::Api(api)) => {
+                let price = prices::of(plan, &embed.model.model);
+                Ok(embed::remote(vendor.name, api, self.http(plan)?, embed, price))
+            }
             Some(EmbedBackend::InProcess) => local::embedder_from(&embed.model.model, &self.cache_dir, &self.hub).await,
             None => Err(wrong_pairing(plan, "embedding models", "embed.model", ProviderKind::can_embed)),
         }

@@ -17,6 +17,7 @@ mod accounts;
 mod address;
 mod chat;
 mod connect;
+mod deadline;
 mod decide;
 mod embed;
 mod error;
@@ -47,6 +48,7 @@ pub use chat::{
     ChatEvent, ChatModel, ChatRequest, ChatStream, Message, PromptCache, Role, Shared, StopReason, Usage, decode_chat,
 };
 pub use connect::Providers;
+pub(crate) use deadline::within;
 pub use decide::{Ask, Asked, Choice, Decider, Decision, DecisionRequest, Decisions};
 pub use embed::{EmbedLimits, Embedded, Embedder, InputType, Prefixes};
 pub use error::{ErrorKind, ProviderError};

@@ -7,6 +7,7 @@ use reqwest::header::{HeaderMap, RETRY_AFTER};
 use tokio::time::Instant;
 
 use crate::limits::{Reservation, parse_duration, used_up};
+use crate::providers::deadline;
 use crate::providers::{ErrorKind, ProviderError, RetryPlan};
 
 const FIRST_WAIT: Duration = Duration::from_millis(500);
@@ -70,6 +71,7 @@ impl Tries {
     pub(super) fn attempt(&mut self) {
         self.attempts += 1;
         self.since.get_or_insert_with(Instant::now);
+        deadline::note(None);
     }
 
     /// The wait before the next attempt, or the error to give up with.
@@ -97,6 +99,10 @@ impl Tries {
             }
             return Err(error);
         }
+        if deadline::outlasted_by(wait) {
+            return Err(error);
+        }
+        deadline::note(Some(error));
         Ok(wait)
     }
 }

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a failed test panics")]
 
+mod asking;
 mod decide;
 mod deeper;
 pub mod doubles;

@@ -326,3 +326,45 @@ async fn whether_a_reranker_pays_is_said_with_confidence_time_and_cost() {
     let refused = project.run(&["eval", &own_set(), "--compare", "plain.yaml"]).expect_code(2);
     assert!(refused.stderr.contains("has no reranker to compare it without"), "{}", refused.stderr);
 }
+
+/// A history of questions alone, which is the first form that a set may have, is rewritten from as well; and what that takes is told.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn follow_ups_of_questions_alone_are_rewritten_and_paid_for() {
+    let api = StandIn::start().await;
+    api.always("/v1/chat/completions", |request| {
+        let asked = request.body["messages"].to_string();
+        let says =
+            if asked.contains("ferry") { "How often is the ferry inspected?" } else { "How often is the kiln inspected?" };
+        let event = json!({"choices": [{"index": 0, "delta": {"content": says}, "finish_reason": "stop"}],
+                           "usage": {"prompt_tokens": 1000, "completion_tokens": 100}});
+        Reply::stream([format!("data: {event}\n\n"), "data: [DONE]\n\n".to_owned()], Duration::ZERO)
+    });
+    let project = Project::new();
+    for subject in ["turbine", "crane", "lift", "pump", "ferry", "kiln"] {
+        project.write(&format!("set/corpus/{subject}.md"), format!("The {subject} is inspected each week by its warden."));
+    }
+    let query =
+        |id: &str, history: Value| json!({"id": id, "text": "How often is it inspected?", "history": history}).to_string();
+    let queries = [
+        query("a", json!(["Where is the ferry?"])),
+        query("b", json!([{"question": "Where is the kiln?", "answer": "There."}])),
+    ];
+    project.write("set/queries.jsonl", queries.join("\n"));
+    project.write("set/qrels.tsv", "query-id\tcorpus-id\tscore\na\tferry.md\t1\nb\tkiln.md\t1\n");
+    let pipeline = |prices: &str| {
+        format!(
+            "version: 1\nproviders: {{ them: {{ kind: openai, api_key: k, base_url: '{}/v1'{prices} }} }}\n\
+             query: {{ answer: {{ model: them/m }}, retrieve: {{ mode: sparse }} }}\n",
+            api.url()
+        )
+    };
+    project.write("p.yaml", pipeline(", prices: { m: { input: 2, output: 10 } }"));
+    project.write("unpriced.yaml", pipeline(""));
+    let scores = project.run(&["eval", "set", "-p", "p.yaml", "--rewrite", "--json"]).expect_code(0).last("scores");
+    assert_eq!((&scores["rewritten"], &scores["recall@1"]), (&json!(2), &json!(1.0)), "{scores}");
+    assert!((scores["rewriting_cost_usd"].as_f64().unwrap() - 0.006).abs() < 1e-12, "{scores}");
+    let told = |file: &str| project.run(&["eval", "set", "-p", file, "--rewrite"]).expect_code(0).stdout;
+    assert!(told("p.yaml").contains("$0.00600") && told("unpriced.yaml").contains("not known"));
+    let without = project.run(&["eval", "set", "-p", "p.yaml", "--json"]).expect_code(0).last("scores");
+    assert_eq!((without.get("rewritten"), without.get("rewriting_cost_usd")), (None, None));
+}

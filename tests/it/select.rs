@@ -129,3 +129,68 @@ async fn a_reranker_is_asked_and_its_outage_is_survived() {
     let error = ended.last("error");
     assert_eq!((&error["kind"], &error["message"]), (&json!("auth"), &json!("mine: a wrong key")), "{ended:?}");
 }
+
+/// What is refused at once, each time, is not late: whoever raised the deadline would wait longer for nothing.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reranker_that_refuses_is_told_as_it_refuses() {
+    let project = project();
+    let api = StandIn::start().await;
+    project.write("p.yaml", pipeline(api.url(), ", deadline: 2s").replace("retry: { attempts: 1 }", "retry: { attempts: 9 }"));
+    for status in [500, 503, 429] {
+        api.always("/v1/rerank", move |_| Reply::status(status, &json!({"detail": "no ranks today"})));
+        let ended = project.run(&["search", "rotated keys", "--json", "-p", "p.yaml"]).expect_code(0);
+        let note = ended.of_type("note").remove(0)["message"].as_str().unwrap().to_owned();
+        assert!(note.contains("no ranks today") && !note.contains("took longer"), "{status}: {note}");
+    }
+    assert!(api.requests().len() > 3, "it is tried again within the deadline");
+}
+
+/// The copies of a source are named where it is shown, as a search names them.
+#[test]
+fn an_answer_names_the_copies_of_its_sources() {
+    let project = project();
+    let asked = |arguments: &[&str]| {
+        project.run(&[&["ask", "How often are keys of the API rotated?"], arguments].concat()).expect_code(0)
+    };
+    let sources = asked(&["--json"]).of_type("sources").remove(0)["sources"].clone();
+    let copies: Vec<&Value> = sources.as_array().unwrap().iter().filter_map(|source| source.get("copies")).collect();
+    assert_eq!(copies.len(), 1, "{sources}");
+    let first = sources[0]["uri"].as_str().unwrap();
+    let other = if first == "docs/api/keys.md" { "copy/keys.md" } else { "docs/api/keys.md" };
+    assert_eq!(
+        (copies[0][0]["uri"].as_str(), copies[0][0]["lines"].as_array().map(Vec::len)),
+        (Some(other), Some(2)),
+        "{sources}"
+    );
+    let text = asked(&[]).stdout;
+    assert!(text.contains(&format!("Nearly the same: {other}:")), "{text}");
+}
+
+/// Three years' fees are three statements, in English and in Chinese; the same one twice is one.
+#[test]
+fn what_differs_in_its_numbers_is_no_copy() {
+    let project = Project::new();
+    let english = "The monthly fee for a parking space in the harbour garage is {p} euros. It is due on the first working day of each month and \
+                   is collected by direct debit. Whoever pays late is charged a reminder fee. Spaces are assigned by the facility office in the \
+                   order of applications, and a waiting list is kept at the reception. Bicycles are parked in the courtyard free of charge, and \
+                   electric cars may be charged at the columns beside the entrance.";
+    let chinese = "{y}年港口车库的停车位月租费为{p}元。费用于每月第一个工作日通过银行自动扣款收取，逾期付款者将被收取催缴费。车位由设施管理处\
+                   按照申请先后顺序分配，前台保存有候补名单。自行车和摩托车可免费停放在院内。";
+    for (year, price) in [("2022", "41"), ("2023", "45"), ("2024", "52")] {
+        let of = |text: &str| text.replace("{y}", year).replace("{p}", price);
+        project.write(&format!("docs/tariff-{year}.md"), format!("# Parking tariff\n\nValid in {year}. {}\n", of(english)));
+        project.write(&format!("docs/停车费-{year}.md"), format!("# 停车费 {year}\n\n{}\n", of(chinese)));
+    }
+    let again = std::fs::read_to_string(project.path("docs/tariff-2024.md")).unwrap();
+    project.write("docs/again.md", format!("{again}\nPage 3 of 12\n"));
+    project.run(&["ingest", "docs"]).expect_code(0);
+    for (question, name) in [("What is the latest parking fee?", "tariff"), ("停车费历年如何变化？", "停车费")] {
+        let ended = project.run(&["search", question, "--json", "-k", "8"]).expect_code(0);
+        for year in ["2022", "2023", "2024"] {
+            let hits = ended.of_type("hit");
+            let is_it =
+                |hit: &Value| hit["uri"] == format!("docs/{name}-{year}.md") || year == "2024" && hit["uri"] == "docs/again.md";
+            assert_eq!(hits.iter().filter(|hit| is_it(hit)).count(), 1, "{question} {year}: {hits:?}");
+        }
+    }
+}

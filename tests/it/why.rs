@@ -186,3 +186,37 @@ fn names_are_those_that_sources_show() {
     let child = empty.start(&["why", "a.md", "x", "--json"]);
     assert_eq!(ended(child).expect_code(2).last("error")["kind"], "index_missing");
 }
+
+/// What the trim leaves nothing of is no source, and that is why.
+#[test]
+fn what_is_trimmed_away_is_told_so() {
+    let project = Project::new();
+    for n in 1..=8 {
+        let filler = (0..6)
+            .map(|m| format!("The team of shift {m} reacted quickly and wrote down what witnesses saw. "))
+            .collect::<String>();
+        project.write(
+            &format!("docs/r{n}.md"),
+            format!("# Report\n\nA fire broke out in warehouse {n}; the damage was {n}000 euros. {filler}\n"),
+        );
+    }
+    project.write("p.yaml", "version: 1\nsources: [docs]\nquery: { retrieve: { mode: sparse, trim: 30 } }\n");
+    project.run(&["ingest", "-p", "p.yaml"]).expect_code(0);
+    let question = "What was the damage in warehouse 3?";
+    let asked = project.run(&["ask", question, "-p", "p.yaml", "--json"]).expect_code(0);
+    let sources = asked.of_type("sources").remove(0)["sources"].clone();
+    let mut causes = BTreeMap::new();
+    for n in 1..=8 {
+        let uri = format!("docs/r{n}.md");
+        let told = project.run(&["why", "-p", "p.yaml", &uri, question, "--json"]).of_type("why").remove(0);
+        let source = sources.as_array().unwrap().iter().find(|source| source["uri"] == uri);
+        assert_eq!(told["found"], json!(source.is_some()), "{told} {sources}");
+        assert_eq!(told["cause"].get("source"), source.map(|source| &source["n"]), "{told}");
+        *causes.entry(told["cause"]["id"].as_str().unwrap().to_owned()).or_insert(0) += 1;
+        if source.is_none() {
+            assert_eq!((&told["cause"], &told["limit"]), (&json!({"id": "trimmed", "tokens": 30}), &json!(20)), "{told}");
+            assert!(told["hint"].as_str().unwrap().contains("query.retrieve.trim"), "{told}");
+        }
+    }
+    assert_eq!(causes.keys().collect::<Vec<_>>(), ["found", "trimmed"], "{causes:?}");
+}

@@ -69,6 +69,7 @@ pub use check::Evidence;
 
 use super::claim::Claim;
 use super::decide::{Deciding, Support};
+use super::otherwise::is_put_otherwise;
 use super::source::Source;
 
 /// What a doubt is about.
@@ -186,22 +187,23 @@ impl Cited {
             return doubts;
         }
         match deciding.support(&claim.text, &passages).await {
-            Some(support) => sharpened(doubts, support, said, &claim.sources),
+            Some(support) => sharpened(doubts, support, (claim, said), &passages),
             None => doubts,
         }
     }
 }
 
-/// Doubts are taken away where the passages say so after all: a decision reads what the check of the bytes cannot, such as a sum. Not
-/// those of quotes, which are a matter of letters. One is added where nothing was doubted and the passages do not say so.
-fn sharpened(mut doubts: Vec<Doubt>, support: Support, said: &str, n: &[usize]) -> Vec<Doubt> {
+/// Doubts about names are taken away where the passages have them in other words, which a decision reads and the check of the bytes
+/// cannot. Not what is looked up exactly: numbers, dates, quotes, denials, and names of which nothing is there. One is added where
+/// nothing was doubted and the passages do not say so.
+fn sharpened(mut doubts: Vec<Doubt>, support: Support, (claim, said): (&Claim, &str), passages: &[&str]) -> Vec<Doubt> {
     /// Not measured: a model whose probabilities are calibrated errs once in ten at most.
     const SURE: f64 = 0.9;
     if support.supported >= SURE {
-        doubts.retain(|doubt| doubt.kind == DoubtKind::Quote);
+        doubts.retain(|doubt| doubt.kind != DoubtKind::Name || !is_put_otherwise(&doubt.said, &claim.text, passages));
     } else if support.supported <= 1.0 - SURE && doubts.is_empty() {
         let kind = if support.contradicted > support.missing { DoubtKind::Negation } else { DoubtKind::Support };
-        doubts.push(Doubt { kind, said: said.to_owned(), n: n.to_vec() });
+        doubts.push(Doubt { kind, said: said.to_owned(), n: claim.sources.clone() });
     }
     doubts
 }

@@ -16,6 +16,12 @@ impl Cause {
             Self::OverBudget { tokens } => {
                 format!("it was found, and does not fit into the prompt of {tokens} tokens beside the better sources")
             }
+            Self::Trimmed { tokens } => {
+                let place = rank.map_or_else(String::new, |rank| format!(", by the passage in place {rank} of {limit}"));
+                format!(
+                    "it was found{place}, and none of its sentences is among the {tokens} tokens that passages are trimmed to"
+                )
+            }
             Self::Filtered { terms } => {
                 let by_date = terms.iter().any(|term| term.trim_start().starts_with("modified"));
                 let undated = by_date && trace.is_some_and(|trace| trace.undated);
@@ -75,6 +81,11 @@ impl Cause {
         let hint = match self {
             Self::Found { .. } => return None,
             Self::OverBudget { .. } => "ask with a smaller `-k`, or raise `query.answer.context_tokens`".to_owned(),
+            Self::Trimmed { .. } => {
+                "raise `query.retrieve.trim`, or leave it away; sentences count by the question's words, and those far behind the best are \
+                 left out whatever the budget"
+                    .to_owned()
+            }
             Self::Filtered { .. } => "ask without the term, or write it wider".to_owned(),
             Self::Duplicate { .. } => {
                 "nothing, if either will do; `query: { retrieve: { duplicates: keep } }` keeps both".to_owned()

@@ -1,9 +1,11 @@
-//! What decisions took, a line a model.
+//! What was paid besides the answer, a line a model: decisions, and what put the question.
 
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::answer::decide::Decided;
+use crate::answer::void::Judging;
+use crate::providers::Usage;
 
 /// What decisions of one model took.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -29,5 +31,19 @@ impl<'a> DecidedLine<'a> {
             }
         }
         lines
+    }
+}
+
+/// What one model took to put the question.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct AskingLine<'a> {
+    model: &'a str,
+    usage: Usage,
+    cost_usd: Option<f64>,
+}
+
+impl<'a> AskingLine<'a> {
+    pub(super) fn each(asking: &'a [Judging]) -> Vec<Self> {
+        asking.iter().map(|Judging { model, usage, cost_usd }| Self { model, usage: *usage, cost_usd: *cost_usd }).collect()
     }
 }

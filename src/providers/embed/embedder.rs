@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 
-use crate::providers::{Fingerprint, ProviderError};
+use crate::providers::{Fingerprint, Price, ProviderError};
 
 /// The use that an input is embedded for. Several models embed the two differently.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -97,6 +97,11 @@ impl Embedded {
 pub trait Embedder: Send + Sync + std::fmt::Debug {
     /// `provider/model`, as the user writes it.
     fn model(&self) -> &str;
+
+    /// Its price, where it is known.
+    fn price(&self) -> Option<Price> {
+        None
+    }
 
     /// The width of the vectors. May ask the provider once, where the model is not known.
     async fn dimensions(&self) -> Result<usize, ProviderError>;

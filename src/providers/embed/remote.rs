@@ -14,7 +14,7 @@ use super::wire::{EmbedApi, EmbedRequest, EmbedResponse};
 use crate::document::unusable;
 use crate::providers::http::{Cost, Http, Response};
 use crate::providers::tokens::{self, Correction};
-use crate::providers::{EmbedPlan, ErrorKind, Fingerprint, ProviderError};
+use crate::providers::{EmbedPlan, ErrorKind, Fingerprint, Price, ProviderError};
 use crate::telemetry;
 
 /// A body above this is read off the runtime: a megabyte of numbers takes milliseconds.
@@ -31,6 +31,7 @@ struct Remote {
     name: String,
     /// The model's name at the provider.
     id: String,
+    price: Option<Price>,
     /// The width asked for.
     asked: Option<usize>,
     /// The width of what comes: asked for, known, or seen.
@@ -50,6 +51,7 @@ pub(in crate::providers) fn remote(
     api: &'static EmbedApi,
     http: Arc<Http>,
     embed: &EmbedPlan,
+    price: Option<Price>,
 ) -> Arc<dyn Embedder> {
     let id = embed.model.model.clone();
     let mut limits = (api.limits)(&id, http.is_vendor());
@@ -74,6 +76,7 @@ pub(in crate::providers) fn remote(
         api,
         kind,
         id,
+        price,
     })
 }
 
@@ -89,6 +92,10 @@ fn share_of_quota(rpm: Option<u64>, tpm: Option<u64>) -> usize {
 impl Embedder for Remote {
     fn model(&self) -> &str {
         &self.name
+    }
+
+    fn price(&self) -> Option<Price> {
+        self.price
     }
 
     fn fingerprint(&self) -> Fingerprint {

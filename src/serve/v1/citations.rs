@@ -166,6 +166,7 @@ pub(super) mod tests {
             lines: (10, 31),
             score: 1.0,
             text: "text".into(),
+            copies: Vec::new(),
         }
     }
 

@@ -125,8 +125,9 @@ async fn a_decision_takes_doubts_away_and_adds_some() {
     assert_eq!(answer_of(&with), answer_of(&without), "the answer is the same, in the same order");
     let told = doubts(&with);
     let kinds: Vec<&str> = told.iter().map(|(kind, _)| kind.as_str()).collect();
-    assert_eq!(kinds, ["number", "negation", "support", "quote"], "{told:?}");
-    assert!(told[0].1.contains("90") && told[1].1 == "Keys are lost, no" && told[2].1.contains("每月轮换"), "{told:?}");
+    // What is looked up exactly stays, whatever it says.
+    assert_eq!(kinds, ["number", "number", "negation", "support", "quote"], "{told:?}");
+    assert!(told[1].1.contains("90") && told[2].1 == "Keys are lost, no" && told[3].1.contains("每月轮换"), "{told:?}");
 
     // What it is asked: the very sentence, and the very sources that it cites.
     let asked = judge.asked.lock().unwrap();
@@ -144,6 +145,24 @@ async fn a_decision_takes_doubts_away_and_adds_some() {
     );
     assert!((decided["cost_usd"].as_f64().unwrap() - cost).abs() < 1e-12, "{done}");
     assert_eq!(without.last().unwrap().get("decided"), None);
+}
+
+/// Names of which nothing is in the passages are no matter of opinion; one that is there in another script is.
+#[tokio::test(start_paused = true)]
+async fn a_decision_clears_names_that_are_put_otherwise_and_nothing_else() {
+    let answer = [
+        "Keys are rotated by Peter Zaugg, yes [1]. ",
+        "Keys are rotated in 1871, yes [1]. ",
+        "Keys are not rotated every month, yes [1]. ",
+        "They are rotated by 99,999 people, yes [1]. ",
+        "A key of Lantern is rotated each month, yes [2].",
+    ];
+    let without = doubts(&lines(asked(&over(&answer, None))).await);
+    let with = doubts(&lines(asked(&over(&answer, Some(&Arc::new(Judge::default()))))).await);
+    let kept: Vec<_> = without.iter().filter(|(_, said)| !said.contains("Lantern")).cloned().collect();
+    assert_eq!(kept.len(), without.len() - 1, "{without:?}");
+    assert!(["Zaugg", "1871", "99,999"].iter().all(|wrong| kept.iter().any(|(_, said)| said.contains(wrong))), "{kept:?}");
+    assert_eq!(with, kept);
 }
 
 #[tokio::test(start_paused = true)]
