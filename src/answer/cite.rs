@@ -1,18 +1,23 @@
 //! Finds `[n]` in an answer while it streams, and checks the numbers against the sources that were given.
 //!
-//! Citations are `[1]`, `[1, 3]`, `[1-3]` (between given numbers only), `【1】`, `［１］` with ASCII or full-width digits. Not in
-//! fenced code or code spans, not the text of a Markdown link `[1](…)`, not `\[1\]`, and not with a zero (`argv[0]`).
+//! Citations are `[1]`, `[1, 3]`, `[1-3]` (between given numbers only), `【1】`, `［１］` with ASCII or full-width digits, and what models
+//! make of them: `[Source 1]`, `[来源1]`, `[^1]`, `[#1]`, with a place in the source (`[1, p. 12]`, `[1:3]`, `【1†report.md】`) or its path
+//! (`[1](report.md)`). Not in fenced code or code spans, not the text of a Markdown link to the web `[1](https://…)`, not `\[1\]`, not a
+//! time (`[1:30]`), and not with a zero behind a word (`argv[0]`).
 //!
 //! Text passes through at once. Held back is only what may still become a citation: from an opening bracket to the first
-//! character that decides, at most [`MAX_HELD_BYTES`].
+//! character that decides, at most [`MAX_HELD_BYTES`], or [`MAX_PATH_BYTES`] of a path.
 
 use std::collections::BTreeSet;
 
+#[cfg(any(feature = "cli", feature = "serve"))]
+pub(crate) use super::mark::queried;
+use super::mark::{Numbers, Read, read};
+
 /// A longer bracket is text: `[1, 2, 3, …]` with a dozen numbers still fits.
 const MAX_HELD_BYTES: usize = 64;
-/// `[2024]` is a year.
-const MAX_DIGITS: usize = 3;
-
+/// The same where a path is part of it.
+const MAX_PATH_BYTES: usize = 256;
 /// A piece of an answer. All pieces' texts, put together, are the answer as the model wrote it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Piece {
@@ -51,8 +56,14 @@ pub struct Scanner {
 struct Held {
     text: String,
     close: char,
+    /// It stands behind a word: `argv[0]`.
+    behind_a_word: bool,
+    /// It may be the text of a picture.
+    image: bool,
     /// `[1]` is complete, but a `(` after it would make it a link.
     complete: Option<Numbers>,
+    /// The bytes up to that `(`, in which the path of a source may stand.
+    path: Option<usize>,
 }
 
 /// Where the reader is, as far as code goes.
@@ -72,12 +83,6 @@ struct Run {
     length: usize,
     /// It begins its line.
     begins_line: bool,
-}
-
-#[derive(Debug, Default)]
-struct Numbers {
-    known: Vec<usize>,
-    unknown: Vec<usize>,
 }
 
 impl Scanner {
@@ -136,8 +141,8 @@ impl Scanner {
                     self.release(held, pieces);
                     return;
                 }
-                // `c` is not part of it and is read on its own.
                 Step::Link => append(pieces, &held.text),
+                // `c` is not part of it and is read on its own.
                 Step::Over => self.release(held, pieces),
             }
         }
@@ -152,7 +157,9 @@ impl Scanner {
         };
         match (c, close) {
             (_, Some(close)) if self.code == Code::Outside => {
-                self.held = Some(Held { text: c.into(), close, complete: None });
+                let behind_a_word = self.previous.is_some_and(char::is_alphanumeric);
+                let image = self.previous == Some('!');
+                self.held = Some(Held { text: c.into(), close, behind_a_word, image, complete: None, path: None });
                 self.line_start = false;
             }
             ('`' | '~', _) => {
@@ -205,7 +212,8 @@ impl Scanner {
 
     /// Hands out what was held: a citation if it is a complete one, else text.
     fn release(&mut self, held: Held, pieces: &mut Vec<Piece>) {
-        let Some(numbers) = held.complete else {
+        let unclosed = held.path.is_some() && !held.text.ends_with(')');
+        let Some(numbers) = held.complete.filter(|_| !unclosed) else {
             append(pieces, &held.text);
             return;
         };
@@ -233,24 +241,63 @@ enum Step {
 
 impl Held {
     fn step(&mut self, c: char, given: usize, queried: bool) -> Step {
-        if self.complete.is_some() {
-            return if c == '(' { Step::Link } else { Step::Over };
+        if let Some(begin) = self.path {
+            return self.link(c, begin);
         }
+        if self.complete.is_some() {
+            return match c {
+                '(' if self.image || self.text.starts_with('［') => Step::Link,
+                '(' => {
+                    self.path = Some(self.text.len());
+                    self.text.push(c);
+                    Step::Hold
+                }
+                _ => Step::Over,
+            };
+        }
+        // Whatever these begin is read on its own.
+        if matches!(c, '\n' | '`' | '~' | '[' | '【' | '［') {
+            return Step::Over;
+        }
+        let inner: String = self.text.chars().skip(1).filter(|c| !queried || *c != '?').collect();
         if c == self.close {
-            let inner: String = self.text.chars().skip(1).filter(|c| *c != '?').collect();
-            let Some(numbers) = numbers(&inner, given) else { return Step::Over };
+            let numbers = match read(&inner) {
+                Read::Whole(ranges) => Numbers::of(&ranges, given, self.behind_a_word),
+                Read::Begun | Read::None => None,
+            };
+            let Some(numbers) = numbers else { return Step::Over };
             self.text.push(c);
             self.complete = Some(numbers);
             // Only ASCII brackets can be those of a Markdown link.
             return if c == ']' { Step::Hold } else { Step::Cite };
         }
-        let belongs = c == ' ' || digit(c).is_some() || is_separator(c) || is_dash(c) || queried && c == '?';
-        if belongs && self.text.len() + c.len_utf8() < MAX_HELD_BYTES {
+        let most = if self.text.contains('†') { MAX_PATH_BYTES } else { MAX_HELD_BYTES };
+        let goes_on = queried && c == '?' || !matches!(read(&format!("{inner}{c}")), Read::None);
+        if goes_on && self.text.len() + c.len_utf8() < most {
             self.text.push(c);
             Step::Hold
         } else {
             Step::Over
         }
+    }
+
+    /// A path in the brackets that follow: that of a source, unless it is one of the web, or has a blank.
+    fn link(&mut self, c: char, begin: usize) -> Step {
+        let path = self.text.get(begin + 1..).unwrap_or_default();
+        if c == ')' {
+            if path.is_empty() {
+                return Step::Link;
+            }
+            self.text.push(c);
+            return Step::Cite;
+        }
+        let web = matches!(c, '/' | ':') && path.ends_with(':') || path.is_empty() && c == '#' || path == "mailto";
+        let other = c.is_whitespace() || matches!(c, '`' | '~' | '[' | '【' | '［' | '(');
+        if web || other || self.text.len() + c.len_utf8() >= MAX_PATH_BYTES {
+            return Step::Link;
+        }
+        self.text.push(c);
+        Step::Hold
     }
 }
 
@@ -266,81 +313,12 @@ pub fn without(answer: &str) -> String {
     texts.collect()
 }
 
-/// A citation with a `?` after each of these numbers: `[1, 7?]`.
-#[cfg(any(feature = "cli", feature = "serve"))]
-pub(crate) fn queried(text: &str, numbers: &[usize]) -> String {
-    let mut shown = String::with_capacity(text.len() + numbers.len());
-    let mut number = None;
-    for c in text.chars() {
-        match digit(c) {
-            Some(value) => number = Some(number.unwrap_or(0) * 10 + value),
-            None => {
-                if number.take().is_some_and(|number: usize| numbers.contains(&number)) {
-                    shown.push('?');
-                }
-            }
-        }
-        shown.push(c);
-    }
-    shown
-}
-
 /// Adds text to the last piece if that is text.
 fn append(pieces: &mut Vec<Piece>, text: &str) {
     match pieces.last_mut() {
         Some(Piece::Text(last)) => last.push_str(text),
         _ => pieces.push(Piece::Text(text.to_owned())),
     }
-}
-
-/// The numbers in `1`, `1, 3` or `1-3`; `None` when it is something else.
-fn numbers(inner: &str, given: usize) -> Option<Numbers> {
-    let mut numbers = Numbers::default();
-    for part in inner.split(is_separator) {
-        let (first, last) = match part.split_once(is_dash) {
-            // Between numbers that were not given it is a range of something else, such as lines.
-            Some((a, b)) => (number(a)?, number(b).filter(|b| *b <= given)?),
-            None => (number(part)?, number(part)?),
-        };
-        if first > last {
-            return None;
-        }
-        for n in first..=last {
-            let seen = if n <= given { &mut numbers.known } else { &mut numbers.unknown };
-            if !seen.contains(&n) {
-                seen.push(n);
-            }
-        }
-    }
-    Some(numbers)
-}
-
-/// A number from 1 to 999.
-fn number(text: &str) -> Option<usize> {
-    let text = text.trim_matches(' ');
-    if text.chars().count() > MAX_DIGITS {
-        return None;
-    }
-    let value = text.chars().try_fold(0, |value, c| digit(c).map(|digit| value * 10 + digit))?;
-    (value > 0).then_some(value)
-}
-
-/// The value of an ASCII or full-width digit.
-pub(crate) fn digit(c: char) -> Option<usize> {
-    let value = match c {
-        '0'..='9' => u32::from(c) - u32::from('0'),
-        '０'..='９' => u32::from(c) - u32::from('０'),
-        _ => return None,
-    };
-    usize::try_from(value).ok()
-}
-
-fn is_separator(c: char) -> bool {
-    matches!(c, ',' | ';' | '，' | '、' | '；')
-}
-
-fn is_dash(c: char) -> bool {
-    matches!(c, '-' | '–' | '－')
 }
 
 #[cfg(test)]
@@ -382,6 +360,32 @@ mod tests {
         assert_eq!(scan("A [1, 3] and [2;4]"), (vec![1, 3, 2, 4], vec![]));
         assert_eq!(scan("A [1][2]"), (vec![1, 2], vec![]));
         assert_eq!(scan("密钥每月更换【1】，见［２、３］。"), (vec![1, 2, 3], vec![]));
+        for mark in [
+            "[1, p. 12]",
+            "[1 p. 12]",
+            "[1, pp. 3-5]",
+            "[1, lines 1-3]",
+            "[1, L3]",
+            "[1:3]",
+            "[1:1-3]",
+            "[Source 1]",
+            "[source: 1]",
+            "[来源1]",
+            "[来源 1]",
+            "【1†docs/riga.md】",
+            "【1†L1-L3】",
+            "[1](docs/riga.md)",
+            "[^1]",
+            "[#1]",
+            "[1，第3页]",
+            "[1, § 4]",
+            "[Ref. 1]",
+        ] {
+            let seen = scan(&format!("It employs 450 people {mark}."));
+            assert_eq!(seen, if mark == "[Ref. 1]" { (vec![], vec![]) } else { (vec![1], vec![]) }, "{mark}");
+        }
+        assert_eq!(scan("A [Source 1, Source 3], B [^2, ^4]"), (vec![1, 3, 2, 4], vec![]));
+        assert_eq!(scan("A [9, p. 12], B [0], C [Source 8]"), (vec![], vec![0, 8, 9]));
         assert_eq!(scan("A [2-4], B [5–5]"), (vec![2, 3, 4, 5], vec![]));
         assert_eq!(scan("A [7], B [1, 9, 7]"), (vec![1], vec![7, 9]));
         assert_eq!(scan("[1]: first, [[2]] double, [[3]](x)"), (vec![1, 2, 3], vec![]));
@@ -389,8 +393,7 @@ mod tests {
 
     #[test]
     fn doubtful_ones_are_shown_so_and_left_out_all_the_same() {
-        assert_eq!(queried("[1, 7]", &[7]), "[1, 7?]");
-        assert_eq!(queried("【１２】", &[12]), "【１２?】");
+        assert_eq!(without("a [1?, p. 1] b [Source 2?] c [1?](docs/1.md)"), "a  b  c ");
         assert_eq!(without("a [1?] b [2, 7?] c [3] d [what?]"), "a  b  c  d [what?]");
         assert_eq!(scan("a [1?]"), (vec![], vec![]), "a model writes no such thing");
     }
@@ -402,6 +405,18 @@ mod tests {
             "[1](https://example.org)",
             "![2](a.png)",
             "argv[0]",
+            "in [0, 1]",
+            "at [1:30]",
+            "【4:0†riga】",
+            "[1 page]",
+            "[1 people]",
+            "[Sources]",
+            "[source code]",
+            "[page 1]",
+            "[1, 2 and 3]",
+            "[1](#top)",
+            "[1](mailto:a@example.org)",
+            "[1](two words)",
             "in [2024]",
             "lines [10-31]",
             "[ ] todo, [x] done, []",
@@ -453,7 +468,7 @@ mod tests {
             parts in prop::collection::vec(
                 prop::sample::select(vec![
                     "[1]", "[", "]", "(", "1", ", ", "2", "`", "``", "```", "~~~", "\n", "\n\n", "【", "】", "３", "、", "-", " ",
-                    "\\", "a", "中", "[7]", "[1][2]", "[1, 3]", "［4］",
+                    "\\", "a", "中", "[7]", "p. ", "Source ", "†", ":", "^", "来源", ".md", ")", "[1][2]", "[1, 3]", "［4］",
                 ]),
                 0..40,
             ),

@@ -45,6 +45,7 @@ mod judge;
 mod lazy;
 mod legs;
 pub mod link;
+mod mark;
 mod models;
 mod otherwise;
 mod owner;

@@ -3,7 +3,7 @@
 use super::lex::{Kind, Token};
 
 /// A decimal number without rounding: `digits` × 10^`exponent`, without zeros at the end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Decimal {
     digits: i128,
     exponent: i32,
@@ -60,6 +60,15 @@ impl Decimal {
         self.plus(Self { digits: -other.digits, ..other })
     }
 
+    pub(super) fn is_at_least(self, other: Self) -> bool {
+        self.minus(other).is_some_and(|more| more.digits >= 0)
+    }
+
+    /// Whether it has fewer digits than another.
+    pub(super) fn is_rounder(self, other: Self) -> bool {
+        self.digits.abs().checked_ilog10() < other.digits.abs().checked_ilog10()
+    }
+
     /// The whole number that it is.
     pub(super) fn whole(self) -> Option<i128> {
         let zeros = u32::try_from(self.exponent).ok().filter(|zeros| *zeros < 30)?;
@@ -74,8 +83,7 @@ impl Decimal {
     /// Whether it is as near to the other as that.
     pub(super) fn is_within(self, step: Self, other: Self) -> bool {
         let apart = self.minus(other).map(|apart| Self { digits: apart.digits.abs(), ..apart });
-        let left = apart.and_then(|apart| step.minus(apart));
-        left.is_some_and(|left| left.digits >= 0)
+        apart.is_some_and(|apart| step.is_at_least(apart))
     }
 
     /// Whether it is the other, rounded up or down to its own digits, of which there are two at least.

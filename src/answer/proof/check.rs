@@ -169,10 +169,19 @@ fn doubtful_value(claim: &Reading, at: usize, value: &Value, views: &[View<'_>])
         }
         // A share in words may be worked out, unless another is told of the same.
         let shared = value.is_share() && other.is_some_and(|other| other.context >= SHARED);
-        let contradicted = shared || other.is_some_and(|other| other.both && other.flanks >= 2.5);
+        // A quarter may be told by its months, unless the source counts by quarters.
+        let quarter = matches!(value.what, What::Quarter(_)) && other.is_some();
+        let contradicted =
+            shared || quarter || translated(value, views) || other.is_some_and(|other| other.both && other.flanks >= 2.5);
         return contradicted.then_some(kind);
     };
     other.is_some_and(|other| is_elsewhere(same, other, value.is_firm(), kind == DoubtKind::Date)).then_some(kind)
+}
+
+/// A fraction in words is translated as it is: a source in another language that tells fractions, and not this one, says another.
+fn translated(value: &Value, views: &[View<'_>]) -> bool {
+    let mut shares = views.iter().filter(|view| view.claim.script != view.source.script).flat_map(|view| &view.source.values);
+    value.is_share() && shares.any(|candidate| candidate.is_share() && candidate.against(value) == Match::Other)
 }
 
 fn better(best: &mut Option<Standing>, standing: Standing) {
@@ -301,7 +310,7 @@ fn pieces(
 
 fn kind_of(value: &Value) -> DoubtKind {
     match &value.what {
-        What::Date(_) | What::Weekdays(_) => DoubtKind::Date,
+        What::Date(_) | What::Weekdays(_) | What::Quarter(_) => DoubtKind::Date,
         What::Number(number) if number.year.is_some() => DoubtKind::Date,
         _ => DoubtKind::Number,
     }

@@ -2,8 +2,11 @@
 
 use super::function::is_function;
 use super::lex::{Kind, Token};
+use super::measure::Measure;
 use super::name::{Name, is_capital};
 use super::reading::{Reading, Script};
+use super::unit;
+use super::value::What;
 
 /// Words that documents and answers are made of, whoever writes them.
 fn is_of_documents(key: &str) -> bool {
@@ -57,10 +60,19 @@ pub(super) fn missing<'a>(claim: &'a Reading, name: &Name, sources: &[&Reading])
             || token.key.chars().count() < 2
             || is_function(&token.key)
             || is_of_documents(&token.key)
+            || unit::named(&token.key).is_some_and(|measure| sources.iter().any(|source| measures(source, measure)))
             || names_language(claim, name.tokens.start + place)
             || token.acronym && claim.names.iter().any(|other| other != name && initials(claim, other) == *token.key)
             || sources.iter().any(|source| has(source, token));
         (!known).then_some(token)
+    })
+}
+
+/// Whether a source has a number of what is measured.
+fn measures(source: &Reading, measure: Measure) -> bool {
+    source.values.iter().any(|value| match &value.what {
+        What::Number(number) => number.unit.is_some_and(|unit| unit.measure.is_like(measure)),
+        _ => false,
     })
 }
 
@@ -116,7 +128,58 @@ pub(super) fn comparable(claim: &Reading, source: &Reading) -> bool {
         // Latin names stand in Chinese as they are.
         (Script::English | Script::Han, Script::English) | (Script::Han, Script::Han | Script::Latin) => true,
         // A short claim has few words by which to tell its language.
-        (Script::Latin, Script::English) => claim.steps.len() < 12,
+        (Script::Latin, Script::English) => claim.steps.len() < 12 && !is_foreign(claim),
         _ => false,
     }
+}
+
+/// Whether a short text has words of another language with Latin letters.
+fn is_foreign(claim: &Reading) -> bool {
+    let foreign = |at: usize, token: &Token| {
+        let plain = !token.capital
+            && matches!(
+                &*token.key,
+                "und"
+                    | "ist"
+                    | "auf"
+                    | "mit"
+                    | "fur"
+                    | "wurde"
+                    | "wurden"
+                    | "waren"
+                    | "zum"
+                    | "zur"
+                    | "eine"
+                    | "einen"
+                    | "einer"
+                    | "nicht"
+                    | "um"
+                    | "uber"
+                    | "les"
+                    | "est"
+                    | "une"
+                    | "dans"
+                    | "avec"
+                    | "pour"
+                    | "sont"
+                    | "aux"
+                    | "passe"
+                    | "los"
+                    | "las"
+                    | "por"
+                    | "una"
+                    | "fue"
+                    | "esta"
+                    | "gli"
+                    | "della"
+                    | "nel"
+                    | "che"
+                    | "sono"
+                    | "het"
+                    | "een"
+                    | "voor"
+            );
+        plain || at == 0 && matches!(&*token.key, "der" | "die" | "das" | "es" | "le" | "les" | "el" | "il" | "ein" | "eine")
+    };
+    claim.tokens.iter().enumerate().any(|(at, token)| foreign(at, token))
 }

@@ -22,7 +22,32 @@ pub(super) fn labels(claim: &Reading, sources: &[&Reading]) -> Vec<Range<usize>>
         let alone = item(&claim.tokens, number) || bracketed(&claim.tokens, number);
         if alone { Some(number.clone()) } else { ordinal(&claim.tokens, number, sources).or_else(named) }
     };
-    small.filter_map(|value| label(&value.tokens)).collect()
+    let places = claim.values.iter().filter_map(|value| place(&claim.tokens, &value.tokens));
+    small.filter_map(|value| label(&value.tokens)).chain(places).collect()
+}
+
+/// `(lines 1-3)`, `(p. 12)`, `（第1-3行）`: where in a source it stands.
+fn place(tokens: &[Token], number: &Range<usize>) -> Option<Range<usize>> {
+    let of_range = |at: usize| {
+        tokens.get(at).is_some_and(|token| token.kind == Kind::Number || matches!(&*token.key, "-" | "," | "." | "and" | "to"))
+    };
+    let mut begin = number.start;
+    while begin.checked_sub(1).is_some_and(of_range) {
+        begin -= 1;
+    }
+    let mut end = number.end;
+    while of_range(end) {
+        end += 1;
+    }
+    let word = begin.checked_sub(1)?;
+    let named = match key(tokens, Some(word)) {
+        "line" | "lines" | "page" | "pages" | "p" | "pp" | "row" | "rows" => true,
+        "第" => matches!(key(tokens, Some(end)), "行" | "页"),
+        _ => false,
+    };
+    let open = word.checked_sub(1).and_then(|at| tokens.get(at)).is_some_and(|open| open.is("(") || open.is(","));
+    let close = [end, end + 1].iter().any(|at| tokens.get(*at).is_some_and(|close| close.is(")")));
+    (named && open && close).then_some(begin..end)
 }
 
 fn key(tokens: &[Token], at: Option<usize>) -> &str {

@@ -45,6 +45,8 @@ pub(super) struct Token {
     pub(super) capital: bool,
     /// Two letters or more, all of them capitals.
     pub(super) acronym: bool,
+    /// Digits whose last three may be thousandths as well.
+    pub(super) loose: bool,
 }
 
 impl Token {
@@ -151,7 +153,7 @@ impl Reader<'_> {
         };
         let letters = || written.chars().filter(|c| c.is_alphabetic());
         let acronym = kind == Kind::Word && letters().nth(1).is_some() && letters().all(char::is_uppercase);
-        Some(Token { kind, bytes, gap, key: key.into(), capital: first.is_uppercase(), acronym })
+        Some(Token { kind, bytes, gap, key: key.into(), capital: first.is_uppercase(), acronym, loose: false })
     }
 
     fn digits(&mut self) -> usize {

@@ -14,6 +14,10 @@ pub(super) enum Measure {
     Mass,
     Frequency,
     Percent,
+    /// Percentage points.
+    Points,
+    /// Of what a dose is counted in.
+    Units,
     Celsius,
     Fahrenheit,
     Power,

@@ -1,7 +1,7 @@
 //! Whether sources say what a claim says of them, without a model.
 //!
 //! ```text
-//! source ─▶ reading: lex (words, 字, digits, marks) ─▶ sentences, values (number: amount, unit, share, sign, column; date, clock, weekday), names
+//! source ─▶ reading: lex (words, 字, digits, marks) ─▶ sentences, values (number: notation, amount, power, unit, share, sign, bound, column; date, quarter, clock, weekday), names
 //! claim ──▶ the same ─▶ check: values, names, quotes, negation ─▶ doubts
 //! ```
 //!
@@ -14,7 +14,7 @@
 //!   their parts. Other Chinese names have no marks: a piece that replaces another in what is otherwise a source's own sentence, and
 //!   looks like a name, or is longer than most words; not where both are made of common words.
 //! - Quotes, titles and code must be there letter by letter, up to white space, case and punctuation.
-//! - Negation: nearly the same words, denied on one side only.
+//! - Negation: nearly the same words, denied on one side only; what one forbids and the other allows, in either language.
 //!
 //! What is let pass: small numbers in words that the source lacks (the writer counted: "three ways"), sums and differences whose
 //! parts the claim itself says, numbers rounded to millions or said to be "about" so many, labels (`Step 2:`, `第一，`), a century or
@@ -24,27 +24,37 @@
 //! Invariant: a sentence of a source, word for word, is never doubted against that source.
 
 mod amount;
+mod bound;
 mod check;
 mod clock;
 mod column;
 mod common;
 mod date;
+mod denial;
 mod diff;
 mod dotted;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::string_slice, reason = "a failed test panics")]
 mod forms;
 pub(super) mod function;
+mod joint;
 mod known;
 mod label;
 pub(super) mod lex;
 mod measure;
 mod name;
 mod negation;
+mod notation;
+#[cfg(test)]
+mod notations;
 mod number;
 mod place;
+mod power;
+mod quarter;
 mod quote;
 mod reading;
+#[cfg(test)]
+mod reversals;
 mod script;
 mod share;
 mod sign;

@@ -1,11 +1,10 @@
-//! Negation: a claim denies what its source affirms, or the reverse, of the same words.
+//! Negation: a claim denies what its source affirms, or the reverse, of the same words; or allows what that forbids, in either language.
 
 use std::ops::Range;
 
-use super::function::is_function;
-use super::lex::Kind;
+use super::denial::{Denied, Rule, cancel, denials, is_manner, is_waived, key, restricts, rule};
 use super::place::View;
-use super::reading::Reading;
+use super::reading::{Reading, Script};
 
 /// Of a claim's words, how many a sentence must share to say the same or its opposite.
 const SHARED: f32 = 0.8;
@@ -14,42 +13,50 @@ const LEAST: f32 = 2.0;
 /// A sentence that says much more than the claim denies something else.
 const LONGER: f32 = 2.5;
 
-/// A word or characters that are denied, and the steps that say so.
-struct Denied {
-    steps: Range<usize>,
-    /// The first that is denied: a word, or two Chinese characters.
-    words: Range<usize>,
-}
-
 /// The tokens of the claim by which it says the opposite of what its source says.
 pub(super) fn reversed(views: &[View<'_>], clause: &Range<usize>) -> Option<Range<usize>> {
     let claim = views.first()?.claim;
-    let whole = views.first()?.whole();
     // Of two sentences, one may deny what the other says.
     let is_one = claim.sentences.iter().any(|sentence| sentence.start <= clause.start && clause.end <= sentence.end);
-    if whole < LEAST || !is_one {
+    if !is_one {
         return None;
     }
-    let mine = denials(claim, clause);
-    let mine_restricts = restricts(claim, clause);
+    denied(views, clause).or_else(|| allowed(views, clause)).or_else(|| translated(views, clause))
+}
+
+/// What one denies and the other does not.
+fn denied(views: &[View<'_>], clause: &Range<usize>) -> Option<Range<usize>> {
+    let view = views.first()?;
+    let (claim, whole) = (view.claim, view.whole());
+    if whole < LEAST {
+        return None;
+    }
     let mut opposite = None;
     for view in views {
         for (at, sentence) in view.source.sentences.iter().enumerate() {
-            if view.overlap(at) < SHARED * whole {
+            if view.overlap(at) < SHARED * told(view, sentence).max(LEAST) {
                 continue;
             }
-            let its = denials(view.source, sentence);
-            let length: f32 = weight(view.source, sentence);
-            if length > LONGER * whole {
+            if weight(view.source, sentence) > LONGER * whole {
+                return None;
+            }
+            let (mine, its) = (denials(claim, clause), denials(view.source, sentence));
+            // What both deny says nothing of the rest.
+            let both = |mine: &Denied, its: &Denied| are_same(view, &mine.words, &its.words);
+            let (shared, mine): (Vec<_>, Vec<_>) = mine.into_iter().partition(|mine| its.iter().any(|its| both(mine, its)));
+            let its: Vec<_> = its.into_iter().filter(|its| !shared.iter().any(|mine| both(mine, its))).collect();
+            if cancel(claim, &mine) || cancel(view.source, &its) {
                 return None;
             }
             match (mine.is_empty(), its.is_empty()) {
-                (true, false) if !mine_restricts => {
+                (true, false) if !restricts(claim, clause, &|step| has(view, sentence, step)) => {
                     let only_denied = its.iter().filter(|denied| !is_said_too(view.source, sentence, denied, &its));
+                    let may = rule(claim, clause).is_some_and(|(rule, _)| rule == Rule::Allows);
+                    let only_denied = only_denied.filter(|denied| !(may && is_waived(view.source, denied)));
                     let found = only_denied.into_iter().find_map(|denied| affirmed(view, clause, denied));
-                    opposite = Some(found?);
+                    opposite = Some(found.filter(|found| !is_denied_with(claim, &shared, found))?);
                 }
-                (false, true) if !restricts(view.source, sentence) => {
+                (false, true) if !restricts(view.source, sentence, &|step| is_said(view, clause, step)) => {
                     let found = mine.iter().find(|denied| says(view, sentence, &denied.words))?;
                     opposite = Some(tokens(claim, &(found.steps.start..found.words.end)));
                 }
@@ -61,9 +68,129 @@ pub(super) fn reversed(views: &[View<'_>], clause: &Range<usize>) -> Option<Rang
     opposite
 }
 
+/// What one forbids and the other allows, in a word of its own: `prohibited`, `allowed`.
+fn allowed(views: &[View<'_>], clause: &Range<usize>) -> Option<Range<usize>> {
+    let claim = views.first()?.claim;
+    let (mine, steps) = rule(claim, clause)?;
+    let mut opposite = None;
+    for view in views.iter().filter(|view| view.source.script == claim.script) {
+        for (at, sentence) in view.source.sentences.iter().enumerate() {
+            let whole = told(view, sentence);
+            if whole < LEAST || view.overlap(at) < whole || weight(view.source, sentence) > LONGER * whole {
+                continue;
+            }
+            let (its, _) = rule(view.source, sentence)?;
+            // Without another word of denial on either side.
+            let plain = |reading, steps| denials(reading, steps).len() <= 1 && !limits(reading, steps);
+            if its == mine || !plain(claim, clause) || !plain(view.source, sentence) {
+                return None;
+            }
+            opposite = Some(tokens(claim, &steps));
+        }
+    }
+    opposite
+}
+
+/// The same in the other language, of a sentence that has the claim's numbers and Latin names.
+fn translated(views: &[View<'_>], clause: &Range<usize>) -> Option<Range<usize>> {
+    let [view] = views else { return None };
+    let (claim, source) = (view.claim, view.source);
+    let other = matches!((claim.script, source.script), (Script::Han, Script::English) | (Script::English, Script::Han));
+    let (mine, steps) = rule(claim, clause).filter(|_| other && !limits(claim, clause) && denials(claim, clause).len() <= 1)?;
+    let mut found = source.sentences.iter().filter(|sentence| source.sentences.len() == 1 || is_of(view, clause, sentence));
+    let sentence = found.next().filter(|_| found.next().is_none())?;
+    let (its, _) = rule(source, sentence)?;
+    let plain = denials(source, sentence).len() <= 1 && !limits(source, sentence);
+    (its != mine && plain && is_short(source, sentence)).then(|| tokens(claim, &steps))
+}
+
+/// Whether a sentence has all values of a claim, of which there are some.
+fn is_of(view: &View<'_>, clause: &Range<usize>, sentence: &Range<usize>) -> bool {
+    let inside = |reading: &Reading, steps: &Range<usize>, tokens: &Range<usize>| {
+        let its = reading.steps_of(tokens);
+        its.start < steps.end && steps.start < its.end
+    };
+    let mut values = view.claim.values.iter().filter(|value| inside(view.claim, clause, &value.tokens)).peekable();
+    values.peek().is_some()
+        && values.all(|mine| {
+            let mut its = view.source.values.iter().filter(|value| inside(view.source, sentence, &value.tokens));
+            its.any(|its| its.against(mine) == super::number::Match::Same)
+        })
+}
+
+/// Whether a sentence is about one thing.
+fn is_short(reading: &Reading, sentence: &Range<usize>) -> bool {
+    /// A clause or two.
+    const MOST: f32 = 14.0;
+    weight(reading, sentence) <= MOST
+}
+
+/// Whether an exception or a condition stands in some steps, of which the rule may be.
+fn limits(reading: &Reading, steps: &Range<usize>) -> bool {
+    restricts(reading, steps, &|step| is_manner(reading, step))
+        || steps.clone().filter(|step| !is_manner(reading, *step)).filter_map(|step| key(reading, step)).any(|(key, _)| {
+            matches!(
+                key,
+                "if" | "when"
+                    | "who"
+                    | "which"
+                    | "and"
+                    | "or"
+                    | "least"
+                    | "most"
+                    | "more"
+                    | "less"
+                    | "later"
+                    | "exceed"
+                    | "within"
+            ) || "若如或但以超过足低高迟早最".contains(key)
+        })
+}
+
 fn weight(reading: &Reading, steps: &Range<usize>) -> f32 {
     let steps = reading.steps.get(steps.clone()).unwrap_or_default();
     steps.iter().filter_map(|step| reading.words.get(step.word)).map(|word| word.weight).sum()
+}
+
+/// How much the claim tells beside the manner in which it does, as far as the sentence has not the same.
+fn told(view: &View<'_>, sentence: &Range<usize>) -> f32 {
+    let claim = view.claim;
+    let mut manner: Vec<usize> = Vec::new();
+    for (at, step) in claim.steps.iter().enumerate() {
+        if is_manner(claim, at) && !has(view, sentence, at) && !manner.contains(&step.word) {
+            manner.push(step.word);
+        }
+    }
+    let manner: f32 = manner.iter().filter_map(|word| claim.words.get(*word)).map(|word| word.weight).sum();
+    view.whole() - manner
+}
+
+/// Whether a sentence of the source has the word of a step of the claim.
+fn has(view: &View<'_>, sentence: &Range<usize>, step: usize) -> bool {
+    let Some(word) = view.words.get(step).copied().flatten() else { return false };
+    view.source.words.get(word).is_some_and(|word| word.at.iter().any(|at| sentence.contains(at)))
+}
+
+/// Whether the claim has the word of a step of the source.
+fn is_said(view: &View<'_>, clause: &Range<usize>, step: usize) -> bool {
+    let word = view.source.steps.get(step).map(|step| step.word);
+    view.words.get(clause.clone()).is_some_and(|words| words.contains(&word))
+}
+
+/// Whether steps of the claim and of the source are the same words.
+fn are_same(view: &View<'_>, mine: &Range<usize>, its: &Range<usize>) -> bool {
+    let its = view.source.steps.get(its.clone()).unwrap_or_default();
+    view.words.get(mine.clone()).is_some_and(|mine| mine.iter().copied().eq(its.iter().map(|step| Some(step.word))))
+}
+
+/// Whether what both sides deny goes on to a place: `does not store or send`. It ends with a comma, and before what it describes.
+fn is_denied_with(claim: &Reading, shared: &[Denied], place: &Range<usize>) -> bool {
+    let ends = |at: usize| claim.tokens.get(at).is_some_and(|token| matches!(&*token.key, "," | ";" | "的" | "but"));
+    shared.iter().any(|denied| {
+        let steps = tokens(claim, &denied.steps);
+        let begin = claim.tokens.get(steps.start).map(|token| &*token.key);
+        steps.start < place.start && begin != Some("without") && !(steps.start..place.start).any(ends)
+    })
 }
 
 fn tokens(reading: &Reading, steps: &Range<usize>) -> Range<usize> {
@@ -96,127 +223,4 @@ fn says(view: &View<'_>, sentence: &Range<usize>, words: &Range<usize>) -> bool 
     let Some(wanted) = view.words.get(words.clone()).filter(|wanted| !wanted.is_empty()) else { return false };
     let steps = view.source.steps.get(sentence.clone()).unwrap_or_default();
     steps.windows(wanted.len()).any(|window| window.iter().zip(wanted).all(|(step, word)| Some(step.word) == *word))
-}
-
-fn key(reading: &Reading, step: usize) -> Option<(&str, Kind)> {
-    let token = reading.tokens.get(reading.steps.get(step)?.token)?;
-    Some((&token.key, token.kind))
-}
-
-fn denials(reading: &Reading, steps: &Range<usize>) -> Vec<Denied> {
-    let mut denials = Vec::new();
-    let mut at = steps.start;
-    while at < steps.end {
-        let Some((word, kind)) = key(reading, at) else { break };
-        let next = key(reading, at + 1).map(|(key, _)| key).unwrap_or_default();
-        let found = match kind {
-            Kind::Word
-                if is_negator(word) && !is_idiom(next) && !(word == "no" && next.starts_with(|c: char| c.is_ascii_digit())) =>
-            {
-                let mut first = at + 1;
-                while key(reading, first).is_some_and(|(key, _)| is_function(key)) && first < steps.end {
-                    first += 1;
-                }
-                Some(first..(first + 1).min(steps.end))
-            }
-            Kind::Han if is_han_negator(word) && !is_han_idiom(reading, at, next) => {
-                let mut first = at + 1;
-                while first < steps.end
-                    && key(reading, first).is_some_and(|(key, _)| "有能会可曾是要应该得再被需必想".contains(key))
-                {
-                    first += 1;
-                }
-                Some(first..(first + 2).min(steps.end))
-            }
-            _ => None,
-        };
-        if let Some(words) = found {
-            denials.push(Denied { steps: at..words.start, words });
-        }
-        at += 1;
-    }
-    denials
-}
-
-fn is_negator(key: &str) -> bool {
-    matches!(key, "not" | "never" | "no" | "cannot" | "none" | "neither" | "nobody" | "nothing" | "without" | "nor")
-        || key.ends_with("n't")
-}
-
-/// After a `not` or `no`, it denies nothing.
-fn is_idiom(next: &str) -> bool {
-    matches!(
-        next,
-        "only"
-            | "just"
-            | "merely"
-            | "simply"
-            | "necessarily"
-            | "more"
-            | "less"
-            | "fewer"
-            | "later"
-            | "earlier"
-            | "doubt"
-            | "matter"
-            | "least"
-            | "until"
-            | "longer"
-            | "one"
-            | "yet"
-            | "all"
-            | "always"
-            | "every"
-            | "everyone"
-    )
-}
-
-fn is_han_negator(key: &str) -> bool {
-    matches!(key, "不" | "没" | "无" | "未" | "勿" | "沒" | "無")
-}
-
-fn is_han_idiom(reading: &Reading, at: usize, next: &str) -> bool {
-    let before = at.checked_sub(1).and_then(|at| key(reading, at)).map(|(key, _)| key).unwrap_or_default();
-    "仅但过同断少久论管足如线数来常免禁料几知得妨光止等安满良幸限穷辜疑形".contains(next) && !next.is_empty()
-        || "除毫绝得是好对差".contains(before) && !before.is_empty()
-        // `可不可以`, `要不然`; what may be left undone (`可不经同意`) is denied.
-        || matches!(before, "可" | "能" | "要") && (next == before || before == "要" && next == "然")
-}
-
-/// Whether other words limit what is said, so that a missing `not` proves nothing.
-fn restricts(reading: &Reading, steps: &Range<usize>) -> bool {
-    steps.clone().filter_map(|step| key(reading, step)).any(|(key, kind)| match kind {
-        Kind::Word => {
-            matches!(
-                key,
-                "only"
-                    | "except"
-                    | "unless"
-                    | "until"
-                    | "without"
-                    | "rather"
-                    | "instead"
-                    | "unable"
-                    | "hardly"
-                    | "rarely"
-                    | "barely"
-                    | "few"
-                    | "little"
-                    | "but"
-                    | "although"
-                    | "however"
-                    | "though"
-                    | "impossible"
-                    | "false"
-                    | "incorrect"
-            ) || [
-                "fail", "lack", "refus", "den", "prohibit", "forb", "prevent", "avoid", "stop", "disabl", "reject", "absen",
-                "un", "in", "im", "non", "dis",
-            ]
-            .iter()
-            .any(|begin| key.len() > begin.len() + 3 && key.starts_with(begin) && !matches!(key, "under" | "until" | "into"))
-        }
-        Kind::Han => "只仅除禁拒防避缺失停止否反非别".contains(key),
-        _ => false,
-    })
 }

@@ -1,6 +1,7 @@
 //! Numbers as they are compared: what one says of another.
 
 use super::amount::Decimal;
+use super::bound::Bound;
 use super::date;
 use super::lex::Kind;
 use super::measure::Measure;
@@ -26,6 +27,8 @@ pub(super) struct Number {
     pub(super) ordinal: bool,
     /// `about`, `over`, or in millions: it may be rounded.
     pub(super) rounded: bool,
+    /// What is more or less than it is meant.
+    pub(super) bound: Option<Bound>,
     /// `1990s`
     pub(super) decade: bool,
     /// Written with four digits and without a unit.
@@ -62,6 +65,11 @@ impl Number {
         Self { unit: Some(unit), ..Self::new(amount) }
     }
 
+    /// `FY2025`
+    pub(super) fn of_year(year: i32) -> Self {
+        Self { year: Some(year), ..Self::new(Decimal::new(year.into(), 0)) }
+    }
+
     fn new(amount: Decimal) -> Self {
         Self {
             amounts: vec![amount],
@@ -69,6 +77,7 @@ impl Number {
             soft: false,
             ordinal: false,
             rounded: false,
+            bound: None,
             decade: false,
             year: None,
             parts: None,
@@ -172,7 +181,15 @@ impl Number {
     /// The same number; the units are another question.
     fn same_amount(&self, said: &Self) -> bool {
         said.amounts.iter().any(|said| self.amounts.contains(said))
-            || said.rounded && said.amounts.iter().any(|said| self.amounts.iter().any(|mine| said.rounds(*mine)))
+            || said.amounts.iter().any(|amount| self.amounts.iter().any(|mine| said.is_nearly(*amount, self, *mine)))
+    }
+
+    /// Whether an amount of it may stand for one of another: rounded, or as its bound, where that is no bound itself.
+    fn is_nearly(&self, amount: Decimal, of: &Self, other: Decimal) -> bool {
+        match self.bound.filter(|_| of.bound.is_none()) {
+            Some(bound) => bound.holds(amount, other) || self.rounded && bound.admits(amount, other) && amount.rounds(other),
+            None => self.rounded && amount.rounds(other),
+        }
     }
 }
 
@@ -227,8 +244,9 @@ pub(super) fn against(mine: &Number, said: &Number) -> Match {
             if a.factor == b.factor {
                 return same(mine.same_amount(said));
             }
-            let about = said.rounded && a.factor.is_shifted(b.factor);
-            let equal = said.base().any(|said| mine.base().any(|mine| mine == said || about && said.rounds(mine)));
+            let about = (said.rounded || said.bound.is_some()) && a.factor.is_shifted(b.factor);
+            let equal =
+                said.base().any(|amount| mine.base().any(|base| base == amount || about && said.is_nearly(amount, mine, base)));
             match (equal, mine.same_amount(said)) {
                 (true, _) => Match::Same,
                 (false, true) => Match::Unit,
@@ -238,6 +256,8 @@ pub(super) fn against(mine: &Number, said: &Number) -> Match {
         (Some(a), Some(b)) if mine.same_amount(said) && a.is_short_for(&b) => Match::Same,
         (Some(_), Some(_)) if mine.same_amount(said) => Match::Unit,
         (Some(_), Some(_)) => Match::Apart,
+        // A year is no other weight.
+        (None, Some(of)) if mine.year.is_some() && of.measure != Measure::Months && !mine.same_amount(said) => Match::Apart,
         _ if mine.same_amount(said) && (mine.counts_no(said) || said.counts_no(mine)) => Match::Unit,
         _ => {
             let within = said.decade && mine.year.zip(said.year).is_some_and(|(mine, its)| (its..its + 10).contains(&mine));

@@ -8,8 +8,10 @@ use rust_stemmers::{Algorithm, Stemmer};
 
 use super::column;
 use super::function::{is_abbreviation, is_function};
+use super::joint;
 use super::lex::{Gap, Kind, Token, lex};
 use super::name::{self, Name};
+use super::notation;
 use super::value::{self, Value};
 
 /// A token that says something: all but the marks.
@@ -66,6 +68,10 @@ impl Reading {
     /// Reads a text; with `rows` each of its lines is for itself.
     pub(super) fn new(text: String, rows: bool) -> Self {
         let tokens = lex(&text);
+        let script = Script::of(&tokens);
+        // The commas of a table's rows part cells.
+        let tokens =
+            if rows { tokens } else { notation::joined(&text, &tokens, matches!(script, Script::Latin | Script::Other)) };
         let starts = sentence_starts(&text, &tokens, rows);
         let stemmer = Stemmer::create(Algorithm::English);
         let (mut steps, mut step_at, mut sentences) = (Vec::new(), Vec::with_capacity(tokens.len() + 1), Vec::new());
@@ -96,8 +102,8 @@ impl Reading {
         if steps.len() > begin {
             sentences.push(begin..steps.len());
         }
-        let script = Script::of(&tokens);
         let mut values = value::values(&tokens);
+        joint::join(&tokens, &mut values);
         column::units(&text, &tokens, &mut values);
         let names = name::names(&tokens, &starts, &values);
         let inner = names.iter().filter_map(|name| tokens.get(name.tokens.start + usize::from(name.initial)..name.tokens.end));

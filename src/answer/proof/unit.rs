@@ -95,10 +95,38 @@ fn square(tokens: &[Token]) -> Option<(Unit, usize)> {
     Some((Unit { measure: Measure::Area, factor: side.factor.times(side.factor)?.times(MU_OF_A_SQUARE_METRE)? }, at + 1))
 }
 
+/// `percentage points`, `%-points`, `basis points`.
+fn points(tokens: &[Token]) -> Option<(Unit, usize)> {
+    let key = |at: usize| tokens.get(at).map(|token| &*token.key).unwrap_or_default();
+    let at = 1 + usize::from(key(1) == "-");
+    let exponent = match key(0) {
+        "percentage" | "percent" | "%" => 0,
+        "basis" => -2,
+        _ => return None,
+    };
+    matches!(key(at), "point" | "points").then(|| (unit(Measure::Points, 1, exponent), at + 1))
+}
+
+/// What a word with a capital that is a unit is of, and no name: `USD`, `Celsius`.
+pub(super) fn named(key: &str) -> Option<Measure> {
+    let money = |unit: &Unit| unit.measure.is_money() && key.len() == 3;
+    let degrees = matches!(key, "celsius" | "fahrenheit");
+    latin(key).filter(|unit| degrees || money(unit)).map(|unit| unit.measure)
+}
+
 /// One of the lists.
 fn simple(tokens: &[Token]) -> Option<(Unit, usize)> {
     let first = tokens.first()?;
     match first.kind {
+        Kind::Word if matches!(&*first.key, "degree" | "degrees") => {
+            let scale = tokens.get(1).map(|next| &*next.key).unwrap_or_default();
+            match scale {
+                "celsius" | "centigrade" | "c" => Some((unit(Measure::Celsius, 1, 0), 2)),
+                "fahrenheit" | "f" => Some((unit(Measure::Fahrenheit, 1, 0), 2)),
+                _ => None,
+            }
+        }
+        Kind::Word | Kind::Mark if points(tokens).is_some() => points(tokens),
         // `US dollars` are no microseconds.
         Kind::Word if &*first.key == "us" && tokens.get(1).is_some_and(|next| matches!(&*next.key, "dollar" | "dollars")) => {
             Some((unit(Measure::UsDollar, 1, 0), 2))
@@ -185,8 +213,8 @@ fn unit(measure: Measure, factor: i128, exponent: i32) -> Unit {
 fn latin(key: &str) -> Option<Unit> {
     use Measure::{
         ApparentPower, Area, AustralianDollar, Bits, Bytes, Calories, CanadianDollar, Celsius, Century, Charge, Dollar, Energy,
-        Euro, Fahrenheit, Frequency, Gallons, HongKongDollar, Length, Mass, Months, Percent, Pound, Power, Pressure, Renminbi,
-        SingaporeDollar, Speed, TaiwanDollar, Time, UsDollar, Voltage, Volume, Won, Yen,
+        Euro, Fahrenheit, Frequency, Gallons, HongKongDollar, Length, Mass, Months, Percent, Points, Pound, Power, Pressure,
+        Renminbi, SingaporeDollar, Speed, TaiwanDollar, Time, Units, UsDollar, Voltage, Volume, Won, Yen,
     };
     Some(match key {
         "ns" | "nanosecond" | "nanoseconds" => unit(Time, 1, -9),
@@ -215,7 +243,8 @@ fn latin(key: &str) -> Option<Unit> {
         "kbit" | "kbps" => unit(Bits, 1, 3),
         "mbit" | "mbps" => unit(Bits, 1, 6),
         "gbit" | "gbps" => unit(Bits, 1, 9),
-        "nm" => unit(Length, 1, -9),
+        "nm" | "nanometre" | "nanometres" | "nanometer" | "nanometers" => unit(Length, 1, -9),
+        "µm" | "μm" | "um" | "micrometre" | "micrometres" | "micrometer" | "micrometers" => unit(Length, 1, -6),
         "mm" | "millimetre" | "millimetres" | "millimeter" | "millimeters" => unit(Length, 1, -3),
         "cm" | "centimetre" | "centimetres" | "centimeter" | "centimeters" => unit(Length, 1, -2),
         "m" | "metre" | "metres" | "meter" | "meters" => unit(Length, 1, 0),
@@ -231,6 +260,8 @@ fn latin(key: &str) -> Option<Unit> {
         "km2" | "km²" => unit(Area, 1500, 0),
         "ha" | "hectare" | "hectares" => unit(Area, 15, 0),
         "acre" | "acres" => unit(Area, 60_702_846_336, -10),
+        "ng" | "nanogram" | "nanograms" => unit(Mass, 1, -12),
+        "µg" | "μg" | "ug" | "mcg" | "microgram" | "micrograms" => unit(Mass, 1, -9),
         "mg" | "milligram" | "milligrams" => unit(Mass, 1, -6),
         "g" | "gram" | "grams" => unit(Mass, 1, -3),
         "kg" | "kilogram" | "kilograms" => unit(Mass, 1, 0),
@@ -260,10 +291,16 @@ fn latin(key: &str) -> Option<Unit> {
         "hpa" => unit(Pressure, 1, 2),
         "kpa" => unit(Pressure, 1, 3),
         "mpa" => unit(Pressure, 1, 6),
+        "psi" => unit(Pressure, 6_894_757_293_168, -9),
+        "mbar" | "millibar" | "millibars" => unit(Pressure, 1, 2),
+        "bar" => unit(Pressure, 1, 5),
+        "µl" | "μl" | "ul" | "microlitre" | "microlitres" | "microliter" | "microliters" => unit(Volume, 1, -6),
         "ml" | "millilitre" | "millilitres" | "milliliter" | "milliliters" => unit(Volume, 1, -3),
         "litre" | "litres" | "liter" | "liters" => unit(Volume, 1, 0),
         "gal" | "gallon" | "gallons" => unit(Gallons, 1, 0),
-        "percent" | "pct" => unit(Percent, 1, 0),
+        "units" | "iu" => unit(Units, 1, 0),
+        "prozentpunkt" | "prozentpunkte" | "prozentpunkten" => unit(Points, 1, 0),
+        "percent" | "pct" | "prozent" => unit(Percent, 1, 0),
         "celsius" => unit(Celsius, 1, 0),
         "fahrenheit" => unit(Fahrenheit, 1, 0),
         "dollar" | "dollars" => unit(Dollar, 1, 0),
@@ -286,8 +323,8 @@ fn latin(key: &str) -> Option<Unit> {
 fn han(word: &str) -> Option<Unit> {
     use Measure::{
         ApparentPower, Area, AustralianDollar, Bits, Bytes, Calories, CanadianDollar, Celsius, Century, Charge, Current,
-        Energy, Euro, Force, Franc, Frequency, Gallons, HongKongDollar, Length, Mass, Months, Pound, Power, Pressure, Renminbi,
-        Rouble, Rupee, SingaporeDollar, TaiwanDollar, Time, UsDollar, Voltage, Volume, Won, WorkDays, Yen, Yuan,
+        Energy, Euro, Force, Franc, Frequency, Gallons, HongKongDollar, Length, Mass, Months, Points, Pound, Power, Pressure,
+        Renminbi, Rouble, Rupee, SingaporeDollar, TaiwanDollar, Time, UsDollar, Voltage, Volume, Won, WorkDays, Yen, Yuan,
     };
     Some(match word {
         "微秒" => unit(Time, 1, -6),
@@ -371,6 +408,10 @@ fn han(word: &str) -> Option<Unit> {
         "千升" => unit(Volume, 1, 3),
         "加仑" => unit(Gallons, 1, 0),
         "摄氏度" => unit(Celsius, 1, 0),
+        "百分点" | "个百分点" => unit(Points, 1, 0),
+        "基点" | "个基点" => unit(Points, 1, -2),
+        "毫巴" => unit(Pressure, 1, 2),
+        "微升" => unit(Volume, 1, -6),
         "美元" | "美金" => unit(UsDollar, 1, 0),
         "港元" | "港币" => unit(HongKongDollar, 1, 0),
         "台币" | "新台币" => unit(TaiwanDollar, 1, 0),

@@ -3,12 +3,16 @@
 use std::ops::Range;
 
 use super::amount::{self, Decimal, Spelled};
+use super::bound;
 use super::clock;
 use super::date::{self, Date};
 use super::function::is_function;
 use super::lex::{Gap, Kind, Token};
 use super::measure::Measure;
+use super::notation;
 use super::number::{Match, Number, against, same};
+use super::power;
+use super::quarter;
 use super::share;
 use super::sign::{self, minus};
 use super::unit::{self, Unit};
@@ -30,6 +34,8 @@ pub(super) enum What {
     Weekdays(Weekdays),
     /// `每周`: the days between.
     Every(u16),
+    /// Of a year, from 1.
+    Quarter(u8),
     /// `1.2.3`
     Version(Box<str>),
 }
@@ -66,6 +72,7 @@ impl Value {
                 let same = minutes % 60 == 0 && (is(hours) || is(hours % 12) || !told && is(hours + 12));
                 if same { Match::Same } else { Match::Apart }
             }
+            (What::Quarter(mine), What::Quarter(its)) => same(mine == its),
             (What::Every(mine), What::Every(its)) => same(mine == its),
             (What::Weekdays(mine), What::Weekdays(its)) => same(mine.cover(*its)),
             (What::Date(mine), What::Weekdays(its)) if Weekdays::of(mine).is_some_and(|day| day.cover(*its)) => Match::Same,
@@ -100,7 +107,7 @@ impl Value {
 
     /// It must be found; else only what contradicts it counts.
     pub(super) fn is_firm(&self) -> bool {
-        !matches!(&self.what, What::Number(Number { soft: true, .. }) | What::Every(_))
+        !matches!(&self.what, What::Number(Number { soft: true, .. }) | What::Every(_) | What::Quarter(_))
     }
 }
 
@@ -169,9 +176,6 @@ pub(super) fn values(tokens: &[Token]) -> Vec<Value> {
             at += 1;
         }
     }
-    join_parts(tokens, &mut values);
-    share_units(tokens, &mut values);
-    share_centuries(&mut values);
     values
 }
 
@@ -182,6 +186,13 @@ fn value(tokens: &[Token], at: usize, rest: &[Token]) -> Option<(What, usize)> {
     }
     if first.kind == Kind::Mark {
         return None;
+    }
+    let before = at.checked_sub(1).and_then(|at| tokens.get(at));
+    if let Some((quarter, length)) = quarter::read(rest, before) {
+        return Some((What::Quarter(quarter), length));
+    }
+    if let Some(year) = quarter::fiscal(first) {
+        return Some((What::Number(Number::of_year(year)), 1));
     }
     if let Some((date, length)) = date::read(rest).or_else(|| date::pointed_month(tokens, at)) {
         let duration = date.is_bare_day() && date::is_duration(tokens, &(at..at + length));
@@ -195,7 +206,6 @@ fn value(tokens: &[Token], at: usize, rest: &[Token]) -> Option<(What, usize)> {
     if let Some(clock) = clock::read(rest) {
         return Some((What::Time(clock.minutes, clock.told), clock.length));
     }
-    let before = at.checked_sub(1).and_then(|at| tokens.get(at));
     if let Some((days, length)) = weekday::period(rest) {
         return Some((What::Every(days), length));
     }
@@ -282,8 +292,13 @@ fn number(tokens: &[Token], at: usize, rest: &[Token]) -> Option<(What, usize)> 
             _ => {}
         }
     }
+    amounts.extend(notation::otherwise(first));
     let money = unit::before(tokens.get(..at).unwrap_or_default());
-    if digits
+    if let Some((raised, tokens)) = power::read(rest).filter(|_| !ordinal) {
+        amounts = vec![raised];
+        rounded = true;
+        length = tokens;
+    } else if digits
         && !ordinal
         && let Some((joined, tokens)) = amount::mixed(without_prefix(rest))
     {
@@ -295,13 +310,17 @@ fn number(tokens: &[Token], at: usize, rest: &[Token]) -> Option<(What, usize)> 
         && let Some((factor, more)) = scale(rest, length, money.is_some())
     {
         // `约3万多`: more digits are not known.
-        amounts = vec![value.times(factor)?];
+        amounts = amounts.iter().filter_map(|amount| amount.times(factor)).collect();
         rounded = true;
         length += more;
     }
     if rest.get(length).is_some_and(|next| matches!(&*next.key, "多" | "余" | "+")) {
         rounded = true;
         length += 1;
+    }
+    if let Some(more) = rest.get(length..).filter(|_| !ordinal).and_then(half) {
+        amounts = amounts.iter().filter_map(|amount| amount.plus(Decimal::new(5, -1))).collect();
+        length += more;
     }
     if before.is_some_and(|before| &*before.key == "第") {
         ordinal = true;
@@ -337,7 +356,7 @@ fn number(tokens: &[Token], at: usize, rest: &[Token]) -> Option<(What, usize)> 
     if glued_after_word && unit.is_none() {
         rounded = false;
     }
-    let bare = digits && unit.is_none() && first.key.len() == 4 && (length == 1 || decade);
+    let bare = digits && unit.is_none() && !first.loose && first.key.len() == 4 && (length == 1 || decade);
     let year = if bare { date::as_year(value) } else { None };
     let next = rest.get(length);
     // Behind a dash of which it is not known what it is, nothing is.
@@ -348,9 +367,33 @@ fn number(tokens: &[Token], at: usize, rest: &[Token]) -> Option<(What, usize)> 
     length += if below_zero == Some(true) { 2 } else { 0 };
     let counted = next.filter(|next| unit.is_none() && is_counted(next)).map(|next| next.kind);
     let hour = unit.is_none() && next.is_some_and(|next| matches!(&*next.key, "点" | "时"));
-    let number =
-        Number { amounts, unit, soft, ordinal, rounded, decade, year, parts: None, below_zero, counted, hour, column: None };
+    let bound = bound::read(tokens, at, at + length);
+    let number = Number {
+        amounts,
+        unit,
+        soft,
+        ordinal,
+        rounded,
+        bound,
+        decade,
+        year,
+        parts: None,
+        below_zero,
+        counted,
+        hour,
+        column: None,
+    };
     Some((What::Number(number), length))
+}
+
+/// The tokens that say a half more: `八个半小时`, `eight and a half hours`.
+fn half(rest: &[Token]) -> Option<usize> {
+    let key = |at: usize| rest.get(at).map(|token| &*token.key).unwrap_or_default();
+    match (key(0), key(1), key(2)) {
+        ("个", "半", "小" | "月" | "钟" | "世" | "星" | "百") => Some(2),
+        ("and", "a", "half") => Some(3),
+        _ => None,
+    }
 }
 
 /// Whether a 分 behind a number of so many tokens is a minute: hours stand before it, or seconds follow.
@@ -398,103 +441,4 @@ fn is_counted(next: &Token) -> bool {
 
 fn is_one(amounts: &[Decimal]) -> bool {
     amounts == [Decimal::new(1, 0)]
-}
-
-/// `3分15秒` and `3年又6个月` are one value.
-fn join_parts(tokens: &[Token], values: &mut Vec<Value>) {
-    let mut joined: Vec<Value> = Vec::with_capacity(values.len());
-    for value in values.drain(..) {
-        let whole = joined.last().and_then(|last| together(tokens, last, &value));
-        if whole.is_some() {
-            joined.pop();
-        }
-        joined.push(whole.unwrap_or(value));
-    }
-    *values = joined;
-}
-
-/// A time and what is added to it in a smaller unit.
-fn together(tokens: &[Token], first: &Value, second: &Value) -> Option<Value> {
-    let between = tokens.get(first.tokens.end..second.tokens.start)?;
-    let near = matches!(between, []) || matches!(between, [word] if matches!(&*word.key, "又" | "零" | "and"));
-    let (What::Number(large), What::Number(small)) = (&first.what, &second.what) else { return None };
-    let (of, part) = (large.unit?, small.unit?);
-    let times = of.measure == part.measure && matches!(of.measure, Measure::Time | Measure::Months);
-    let (amount, more) = (large.amounts.first()?.times(of.factor)?, small.amounts.first()?.times(part.factor)?);
-    // What is added is less than one of the larger.
-    let less = more.plus(part.factor)?.is_within(of.factor, Decimal::new(0, 0));
-    let unit = Unit { measure: of.measure, factor: Decimal::new(1, 0) };
-    let rounded = large.rounded || small.rounded;
-    (near && times && less && !large.ordinal).then(|| Value {
-        tokens: first.tokens.start..second.tokens.end,
-        what: What::Number(Number {
-            amounts: amount.plus(more).into_iter().collect(),
-            unit: Some(unit),
-            rounded,
-            soft: false,
-            ..large.clone()
-        }),
-    })
-}
-
-/// In `20世纪30年代` the decade is one of that century.
-fn share_centuries(values: &mut [Value]) {
-    for at in 1..values.len() {
-        let (before, after) = values.split_at_mut(at);
-        if let (Some(Value { what: What::Number(century), tokens }), Some(decade)) = (before.last(), after.first_mut())
-            && tokens.end == decade.tokens.start
-            && century.unit.is_some_and(|unit| unit.measure == Measure::Century)
-            && let What::Number(Number { decade: true, year: None, amounts, .. }) = &decade.what
-            && let (Some(century), Some(tens)) = (century.amounts.first(), amounts.first())
-            && let (Some(century), Some(tens)) = (century.whole(), tens.whole())
-            && (1..100).contains(&century)
-            && let Ok(first) = i32::try_from((century - 1) * 100 + tens)
-        {
-            decade.what = What::Number(Number::of_decade(first));
-        }
-    }
-}
-
-/// In `10 to 20 ms` and `5–10 million` the first has what the second says; in `1990–95` the second has the first's century.
-fn share_units(tokens: &[Token], values: &mut [Value]) {
-    for at in 1..values.len() {
-        let (before, after) = values.split_at_mut(at);
-        let (Some(first), Some(second)) = (before.last_mut(), after.first_mut()) else { continue };
-        let between = tokens.get(first.tokens.end..second.tokens.start).unwrap_or_default();
-        let dash = matches!(between, [mark] if mark.is("-") || mark.is("~") || mark.is("/"));
-        let range = dash || matches!(between, [word] if matches!(&*word.key, "to" | "and" | "or" | "至" | "到" | "或" | "和"));
-        if !range {
-            continue;
-        }
-        let (What::Number(a), What::Number(b)) = (&mut first.what, &mut second.what) else { continue };
-        if a.unit.is_none() && !a.soft && a.year.is_none() && b.parts.is_none() {
-            a.unit = b.unit;
-        }
-        // `零下20至30度`
-        if a.below_zero == Some(true) && b.below_zero == Some(false) {
-            b.below_zero = None;
-        }
-        if let (Some(small), Some(large)) = (a.amounts.first().copied(), b.amounts.first().copied())
-            && b.rounded
-        {
-            // By the power of ten that the second is written with.
-            let text = tokens.get(second.tokens.start).and_then(|token| Decimal::parse(&token.key));
-            if let Some(power) = text.and_then(|text| power(text, large)) {
-                a.amounts.extend(small.times(power));
-            }
-        }
-        if let (Some(year), [two]) = (a.year, b.amounts.as_mut_slice())
-            && dash
-            && let Some(short) = two.whole().filter(|short| (0..100).contains(short))
-        {
-            let full = Decimal::new(i128::from(year / 100 * 100) + short, 0);
-            b.year = date::as_year(full);
-            b.amounts.push(full);
-        }
-    }
-}
-
-/// The power of ten between two amounts.
-fn power(written: Decimal, meant: Decimal) -> Option<Decimal> {
-    (0..16).map(|zeros| Decimal::new(1, zeros)).find(|power| written.times(*power) == Some(meant))
 }
