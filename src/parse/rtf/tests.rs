@@ -46,7 +46,7 @@ fn one_stand_in_follows_a_character_unless_something_else_is_said() {
         ("{\\uc0 \\u223x}\\u223?x{\\uc2\\u20010\\'b8\\'f6x}\\u223?x", "ßxßx个xßx"),
         // One that is a word or a sign; none, where a group or a format comes at once.
         ("a\\u8212\\emdash b\\u8209\\_c", "a—b-c"),
-        ("\\u223{x}\\u223\\b y\\u223\\tab z", "ßxßyß\tz"),
+        ("\\u223{x}\\u223\\b y\\u223\\line z", "ßxßyß\nz"),
     ] {
         assert_eq!(text(&format!("{{\\rtf1\\ansi\\deff0 {body}\\par}}")), expected, "{body}");
     }
