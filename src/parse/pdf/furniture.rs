@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::Sheet;
 use super::blocks::{Content, Row};
 
-/// Documents with fewer pages have none that could be told from text. Of two pages it is told by more: see [`alike`].
+/// Documents with fewer pages have none that could be told from text. Of two pages numbers alone are told: see [`numbers`].
 const PAGES: usize = 2;
 /// The part of a page's height, at its top and at its bottom, in which furniture stands.
 const EDGE: f64 = 0.18;
@@ -72,7 +72,7 @@ pub(super) fn remove(sheets: &mut [Sheet]) {
         return;
     }
     let two: Option<Vec<String>> = match sheets {
-        [one, other] => Some(alike(one, other)),
+        [one, other] => Some(numbers(one, other)),
         _ => None,
     };
     let mut seen: HashMap<(String, i64), Vec<usize>> = HashMap::new();
@@ -120,9 +120,9 @@ pub(super) fn remove(sheets: &mut [Sheet]) {
     }
 }
 
-/// What two pages that are the whole document have in common at their edges: lines that say the same at the same height, and two
-/// numbers of pages of which the second is the next one. Two lines that differ in anything else may be text.
-fn alike(one: &Sheet, other: &Sheet) -> Vec<String> {
+/// The numbers at the edges of two pages that are the whole document: at the same height, the second the next one. Any other line
+/// that two pages have in common may be text.
+fn numbers(one: &Sheet, other: &Sheet) -> Vec<String> {
     let number = |text: &str| -> Option<u64> {
         let digits: String = text.chars().skip_while(|c| !c.is_ascii_digit()).take_while(char::is_ascii_digit).collect();
         digits.parse().ok().filter(|_| is_number(&pattern(text)))
@@ -131,8 +131,7 @@ fn alike(one: &Sheet, other: &Sheet) -> Vec<String> {
     for (_, _, row) in edges(one) {
         for (_, _, below) in edges(other) {
             let next = number(&row.text).zip(number(&below.text)).is_some_and(|(a, b)| a.checked_add(1) == Some(b));
-            let same = row.text == below.text && row.text.chars().any(char::is_alphabetic);
-            if (next || same) && (place(row, one) - place(below, other)).abs() <= 1 {
+            if next && (place(row, one) - place(below, other)).abs() <= 1 {
                 out.extend([row.text.clone(), below.text.clone()]);
             }
         }

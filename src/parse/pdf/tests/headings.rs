@@ -68,7 +68,7 @@ fn a_heading_above_a_table_without_rules_is_none_of_its_rows() {
 }
 
 #[test]
-fn the_marks_of_two_pages_are_no_text() {
+fn the_numbers_of_two_pages_are_no_text() {
     let page = |number: &str, lines: &[&str]| {
         put("F1", 9.0, 72.0, 760.0, "Manual of the harbour")
             + &super::lines(10.0, 72.0, 700.0, 12.0, lines)
@@ -76,7 +76,8 @@ fn the_marks_of_two_pages_are_no_text() {
     };
     let text = text(&[page("Page 1", &STORE), page("Page 2", &NODES)]);
     assert!(!text.contains("Page 1") && !text.contains("Page 2"), "{text}");
-    assert_eq!(text.matches("Manual of the harbour").count(), 1, "{text}");
+    // What is said above both may be text, as it is where there are no more pages.
+    assert_eq!(text.matches("Manual of the harbour").count(), 2, "{text}");
     // Lines that differ in more, and numbers that do not follow one another, are text.
     let other = super::text(&[page("Part 1", &STORE), page("Part 2", &NODES)]);
     assert!(other.contains("Part 1") && other.contains("Part 2"), "{other}");
