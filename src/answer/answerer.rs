@@ -298,7 +298,8 @@ impl Answerer {
             let found = answerer.found(conversation.sought(&question), &question).await;
             let _releasing = answerer.let_go();
             let Found { hits, note, decided, void: vain, embedding, judged, .. } = found?;
-            (void.add(vain), void.asked(embedding));
+            void.add(vain);
+            void.asked(embedding);
             let remarks = note.map(AnswerEvent::Note).into_iter().chain(remark);
             let found = sources_of(hits);
             if found.is_empty() {
@@ -398,7 +399,8 @@ impl Answerer {
             let found = answerer.found(conversation.sought(&question), &question).await;
             let _releasing = answerer.let_go();
             let Found { hits, note, decided, void: vain, embedding, judged, .. } = found?;
-            (void.add(vain), void.asked(embedding));
+            void.add(vain);
+            void.asked(embedding);
             let found = sources_of(hits);
             let names = models.iter().map(|model| model.model().to_owned()).collect();
             if found.is_empty() {

@@ -24,13 +24,14 @@ pub(super) struct Conversation {
 
 impl Conversation {
     /// As much of it as a quarter of the plan's budget holds, and the question as `model` has it stand alone, for which the questions
-    /// count that have no answer, too. What that takes is told.
+    /// count that have no answer, where these are wished for. What that takes is told.
     pub async fn of(
         question: &Question,
         model: Option<&Arc<dyn ChatModel>>,
         plan: &QueryPlan,
         count: &CountTokens,
         paid: &Void,
+        unanswered: bool,
     ) -> Self {
         let Some(turns) = question.history.as_ref().filter(|turns| !turns.is_empty()) else { return Self::default() };
         let before = turns.iter().map(|turn| turn.question.clone()).collect();
@@ -40,7 +41,7 @@ impl Conversation {
         let fitted = off_runtime("fit what was said into the prompt", move || {
             let fitted = history::fit(&newest, budget, &*count);
             let all_answered = newest.iter().all(|exchange| !exchange.answer.trim().is_empty());
-            let said = if all_answered { fitted.clone() } else { history::asked(&newest, budget, &*count) };
+            let said = if all_answered || !unanswered { fitted.clone() } else { history::asked(&newest, budget, &*count) };
             (fitted, said)
         });
         let (history, said) = fitted.await.unwrap_or_default();

@@ -56,7 +56,7 @@ impl Answerer {
         model: Option<&Arc<dyn ChatModel>>,
         paid: &Void,
     ) -> Conversation {
-        Conversation::of(question, model, self.plan(), &self.count_tokens, paid).await
+        Conversation::of(question, model, self.plan(), &self.count_tokens, paid, false).await
     }
 
     /// The question as it stands alone, as the first of its models puts it (`None`: it does already, or no model says otherwise), and
@@ -67,7 +67,9 @@ impl Answerer {
     #[cfg(feature = "cli")]
     pub(crate) async fn standalone(&self, question: &Question) -> Result<(Option<String>, Vec<Judging>), Error> {
         let (models, paid) = (self.models(question).await?, Void::default());
-        let search = self.conversation(question, models.first(), &paid).await.search;
+        // A set may name the questions before alone.
+        let conversation = Conversation::of(question, models.first(), self.plan(), &self.count_tokens, &paid, true).await;
+        let search = conversation.search;
         Ok((search, paid.asking().into_iter().chain(paid.taken()).collect()))
     }
 }

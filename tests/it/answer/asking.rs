@@ -1,13 +1,13 @@
 //! What it takes to put a question, before anything is found: to make a follow-up stand alone, and to embed it. It is in the cost.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use futures_util::StreamExt;
+use ragstream::answer::RetrieveMode;
 use ragstream::answer::{
     AnswerEvent, AnswerSummary, Answerer, Ensemble, EnsembleEvent, Exchange, ModelChoice, Models, Question,
 };
-use ragstream::answer::{DedupedHit, RetrieveMode};
 use ragstream::providers::{
     ChatEvent, ChatModel, ChatRequest, ChatStream, Embedded, Embedder, ErrorKind, InputType, Price, ProviderError, StopReason,
     Usage,
@@ -21,7 +21,6 @@ use super::doubles::{Store, plan, retriever, two_hits};
 struct Writer {
     /// So rewriting ends.
     fails: Option<ErrorKind>,
-    rewritten: Mutex<Vec<String>>,
 }
 
 #[async_trait]
@@ -34,7 +33,6 @@ impl ChatModel for Writer {
     }
     async fn chat(&self, request: ChatRequest) -> Result<ChatStream, ProviderError> {
         let (said, usage) = if request.system.starts_with("You rewrite") {
-            self.rewritten.lock().unwrap().push(request.messages[0].text.clone());
             if let Some(kind) = self.fails {
                 return Err(ProviderError::new("double", kind, "no"));
             }
@@ -133,17 +131,4 @@ async fn it_is_paid_for_whatever_comes_of_it() {
         let (failed, _) = end(&over(true, &writer), follow_up("Yes.")).await;
         assert_eq!((cost(failed.cost_usd), failed.cost_unknown()), (Some(ANSWER + EMBEDDING), unknown.to_vec()), "{kind:?}");
     }
-}
-
-/// As where a set for `eval` names questions alone, or a question before has failed.
-#[tokio::test]
-async fn a_question_without_an_answer_is_gone_on_from_as_well() {
-    let writer = Arc::new(Writer::default());
-    let mut events = over(true, &writer).ask(follow_up(""));
-    let search = Some("How often are keys rotated?".to_owned());
-    assert_eq!(events.next().await.unwrap().unwrap(), AnswerEvent::Question { text: "and how often?".into(), search });
-    let shown = writer.rewritten.lock().unwrap().remove(0);
-    assert!(shown.contains("Question: What about keys?\n") && !shown.contains("Answer:"), "{shown}");
-    let found: Vec<DedupedHit> = over(true, &writer).search(&follow_up("")).await.unwrap();
-    assert_eq!(found.len(), 2);
 }

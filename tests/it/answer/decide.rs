@@ -147,22 +147,14 @@ async fn a_decision_takes_doubts_away_and_adds_some() {
     assert_eq!(without.last().unwrap().get("decided"), None);
 }
 
-/// Names of which nothing is in the passages are no matter of opinion; one that is there in another script is.
+/// Numbers and dates are no matter of opinion.
 #[tokio::test(start_paused = true)]
-async fn a_decision_clears_names_that_are_put_otherwise_and_nothing_else() {
-    let answer = [
-        "Keys are rotated by Peter Zaugg, yes [1]. ",
-        "Keys are rotated in 1871, yes [1]. ",
-        "Keys are not rotated every month, yes [1]. ",
-        "They are rotated by 99,999 people, yes [1]. ",
-        "A key of Lantern is rotated each month, yes [2].",
-    ];
+async fn a_decision_clears_nothing_that_is_looked_up_exactly() {
+    let answer = ["Keys are rotated in 1871, yes [1]. ", "They are rotated by 99,999 people, yes [1]. "];
     let without = doubts(&lines(asked(&over(&answer, None))).await);
     let with = doubts(&lines(asked(&over(&answer, Some(&Arc::new(Judge::default()))))).await);
-    let kept: Vec<_> = without.iter().filter(|(_, said)| !said.contains("Lantern")).cloned().collect();
-    assert_eq!(kept.len(), without.len() - 1, "{without:?}");
-    assert!(["Zaugg", "1871", "99,999"].iter().all(|wrong| kept.iter().any(|(_, said)| said.contains(wrong))), "{kept:?}");
-    assert_eq!(with, kept);
+    assert!(["1871", "99,999"].iter().all(|wrong| without.iter().any(|(_, said)| said.contains(wrong))), "{without:?}");
+    assert_eq!(with, without);
 }
 
 #[tokio::test(start_paused = true)]
