@@ -342,10 +342,13 @@ impl Gathered {
     }
 }
 
+/// What became of a part, its documents, and what was read so far.
+type ReadPart = (Found, Vec<Name>, Counted);
+
 /// What comes next.
 enum Next {
     Folded(Folded),
-    Read(Option<Result<(Found, Vec<Name>, Counted), Error>>),
+    Read(Option<Result<ReadPart, Error>>),
 }
 
 /// The end of an answer, with what the pass took.
