@@ -186,7 +186,7 @@ impl<'a, W: Write> Screen<'a, W> {
             let gap = if self.sources.is_empty() { "" } else { "\n" };
             writeln!(self.out, "{gap}{}", self.style.paint(Paint::Warning, note.text()))?;
         }
-        self.doubts(&summary.doubts)?;
+        self.doubts(&summary.doubts, &summary.unknown_citations)?;
         // Of all documents the others are legion.
         self.conversing |= summary.whole.is_some();
         self.list(&summary.citations)?;
@@ -196,18 +196,26 @@ impl<'a, W: Write> Screen<'a, W> {
         self.out.flush()
     }
 
-    /// What is doubtful, or how to see it.
-    fn doubts(&mut self, doubts: &[Doubt]) -> io::Result<()> {
-        if doubts.is_empty() || self.style.quiet && !self.style.why {
+    /// What is doubtful, or how to see it; and numbers that no source has.
+    fn doubts(&mut self, doubts: &[Doubt], unknown: &[usize]) -> io::Result<()> {
+        if doubts.is_empty() && unknown.is_empty() || self.style.quiet && !self.style.why {
             return Ok(());
         }
+        let none: Vec<String> = unknown.iter().map(|n| format!("[{n}?]")).collect();
+        let none = (!unknown.is_empty()).then(|| format!("{}: no source has this number", none.join(" ")));
         if self.style.why {
-            writeln!(self.out, "\n{}", self.style.paint(Paint::Bold, "Not in the sources that are cited for it"))?;
-            return self.out.write_all(listed_doubts(doubts, self.style).as_bytes());
+            if !doubts.is_empty() {
+                writeln!(self.out, "\n{}", self.style.paint(Paint::Bold, "Not in the sources that are cited for it"))?;
+                self.out.write_all(listed_doubts(doubts, self.style).as_bytes())?;
+            }
+            return none.map_or(Ok(()), |none| writeln!(self.out, "\n{}", self.style.paint(Paint::Warning, &none)));
         }
         let how = if self.conversing { "/why" } else { "--why" };
         let hint = format!("A mark such as [2?]: its source does not say all of that; {how} tells what it lacks.");
-        writeln!(self.out, "\n{}", self.style.paint(Paint::Dim, &hint))
+        for said in (!doubts.is_empty()).then_some(hint).into_iter().chain(none.map(|none| format!("{none}."))) {
+            writeln!(self.out, "\n{}", self.style.paint(Paint::Dim, &said))?;
+        }
+        Ok(())
     }
 
     /// The sources: those cited, in the order of their first use, then the others, unless only what was asked for is wanted.

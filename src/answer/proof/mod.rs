@@ -140,6 +140,8 @@ pub fn check(claim: &str, part: Range<usize>, sources: &[&Evidence]) -> Vec<(Dou
 #[derive(Debug, Clone, Default)]
 pub struct Cited {
     sources: Arc<[Lazy]>,
+    /// The answer was written from all documents: it counts them.
+    of_all: bool,
     deciding: Option<Deciding>,
 }
 
@@ -153,7 +155,12 @@ impl Cited {
     /// Those that the answer was given.
     pub fn new(sources: &[Source]) -> Self {
         let sources = sources.iter().map(|source| Lazy { source: source.clone(), read: OnceLock::new() }).collect();
-        Self { sources, deciding: None }
+        Self { sources, of_all: false, deciding: None }
+    }
+
+    /// The same of an answer from all documents, which may count what it lists: no source says how many there are.
+    pub(super) fn of_all(self) -> Self {
+        Self { of_all: true, ..self }
     }
 
     /// The same with a decision model that sharpens the check.
@@ -178,7 +185,13 @@ impl Cited {
         if evidence.is_empty() {
             return Vec::new();
         }
-        let doubts = check(&claim.text, claim.part.clone(), &evidence);
+        let mut doubts = check(&claim.text, claim.part.clone(), &evidence);
+        if self.of_all {
+            let is_count = |kind: DoubtKind, said: &str| {
+                matches!(kind, DoubtKind::Number | DoubtKind::Unit) && value::count(said) == Some(claim.sources.len())
+            };
+            doubts.retain(|(kind, said)| !is_count(*kind, said));
+        }
         doubts.into_iter().map(|(kind, said)| Doubt { kind, said, n: claim.sources.clone() }).collect()
     }
 

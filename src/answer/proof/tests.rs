@@ -273,6 +273,22 @@ fn rows_are_read_with_the_names_of_their_columns() {
     assert_eq!(cited.doubts(&Claim { sources: vec![2], ..claim("99") }), [], "there is no such source");
 }
 
+#[test]
+fn the_count_of_an_answer_from_all_documents_is_that_of_its_sources() {
+    let source = |n| Source { text: format!("A fire happened in warehouse 10{n}."), ..crate::answer::samples::source(n, 1.0) };
+    let cited = Cited::new(&[1, 2, 3, 4].map(source));
+    let claim = |text: &str, sources: &[usize]| Claim { text: text.into(), part: 0..text.len(), sources: sources.to_vec() };
+    for text in ["There were 4 fires.", "There were four fires.", "共有4起火灾。", "共有四起火灾。"] {
+        assert_eq!(cited.clone().of_all().doubts(&claim(text, &[1, 2, 3, 4])), [], "{text}");
+    }
+    for (text, sources) in
+        [("There were 5 fires.", &[1, 2, 3, 4][..]), ("There were 4 fires.", &[1, 2, 3]), ("共有5起火灾。", &[1, 2, 3, 4])]
+    {
+        assert_ne!(cited.clone().of_all().doubts(&claim(text, sources)), [], "{text}");
+    }
+    assert_ne!(cited.doubts(&claim("There were 4 fires.", &[1, 2, 3, 4])), [], "of the best passages nobody knows");
+}
+
 /// A sentence with a number in it, in one of both languages.
 fn sentence() -> impl Strategy<Value = (String, std::ops::Range<usize>)> {
     let english = (prop::sample::select(vec!["valve", "berth", "crane", "beacon", "tank"]), 10_u32..100_000, 0_usize..4)

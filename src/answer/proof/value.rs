@@ -7,7 +7,7 @@ use super::bound;
 use super::clock;
 use super::date::{self, Date};
 use super::function::is_function;
-use super::lex::{Gap, Kind, Token};
+use super::lex::{Gap, Kind, Token, lex};
 use super::measure::Measure;
 use super::notation;
 use super::number::{Match, Number, against, same};
@@ -177,6 +177,15 @@ pub(super) fn values(tokens: &[Token]) -> Vec<Value> {
         }
     }
     values
+}
+
+/// The number of things that a text is, and nothing else.
+pub(super) fn count(text: &str) -> Option<usize> {
+    let tokens = lex(text);
+    let values = values(&tokens);
+    let [Value { what: What::Number(number), tokens: whole }] = values.as_slice() else { return None };
+    let plain = number.unit.is_none() && !number.ordinal && whole.len() == tokens.len();
+    number.amounts.first().filter(|_| plain)?.whole().and_then(|count| usize::try_from(count).ok())
 }
 
 fn value(tokens: &[Token], at: usize, rest: &[Token]) -> Option<(What, usize)> {

@@ -4,6 +4,7 @@
 //! documents ─▶ parts ─▶ readers (several at once) ─▶ notes ─▶ folded, whenever they fill a request ─▶ … ─▶ the answer, streamed
 //! ```
 
+use std::collections::HashSet;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -63,6 +64,9 @@ pub(in crate::answer) struct Pass {
     pub(super) left_out: Vec<String>,
 }
 
+/// A document's index, where there are several, and its name.
+type Name = (Option<String>, String);
+
 /// What comes of the pass before the answer.
 #[derive(Default)]
 struct Gathered {
@@ -72,6 +76,8 @@ struct Gathered {
     counted: Counted,
     parts: u64,
     failed: u64,
+    /// The documents of which a part could not be read.
+    unread: HashSet<Name>,
     /// The last part that failed, and why.
     error: Option<Error>,
     in_a_row: u32,
@@ -81,7 +87,7 @@ struct Gathered {
 impl Gathered {
     fn summary(&self) -> WholeSummary {
         WholeSummary {
-            documents: self.counted.documents,
+            documents: self.counted.documents.saturating_sub(self.unread.len() as u64),
             passages: self.counted.passages,
             parts: self.parts,
             failed: self.failed,
@@ -163,7 +169,7 @@ impl Pass {
                 .await??
             };
             let model = self.reader.models.first().map(|model| model.model().to_owned());
-            let cited = Cited::new(&sources).sharpened(deciding.clone());
+            let cited = Cited::new(&sources).of_all().sharpened(deciding.clone());
             yield AnswerEvent::Sources { sources, model };
             if let Some(remark) = gathered.remark() {
                 yield AnswerEvent::Incomplete(remark);
@@ -205,7 +211,9 @@ impl Pass {
                 let reader = self.reader.clone();
                 async move {
                     let (part, counted) = part?;
-                    Ok::<_, Error>((reader.read(part).await, counted))
+                    let mut names: Vec<Name> = part.sources.iter().map(|s| (s.pipeline.clone(), s.uri.clone())).collect();
+                    names.dedup();
+                    Ok::<_, Error>((reader.read(part).await, names, counted))
                 }
             };
             let stop = &self.reader.stop;
@@ -226,12 +234,15 @@ impl Pass {
                     Next::Folded(folded) => gathered.folded(&mut shelf, folded).await?,
                     Next::Read(None) => break,
                     Next::Read(Some(read)) if stop.is_cancelled() => {
-                        gathered.parts += u64::from(read.is_ok_and(|(found, _)| found.failed.is_none()));
+                        gathered.parts += u64::from(read.is_ok_and(|(found, ..)| found.failed.is_none()));
                         yield AnswerEvent::Reading { read: gathered.parts, of: of.max(gathered.parts) };
                     }
                     Next::Read(Some(read)) => {
-                        let (found, counted) = read?;
+                        let (found, names, counted) = read?;
                         gathered.counted = counted;
+                        if found.failed.is_some() {
+                            gathered.unread.extend(names);
+                        }
                         let lines = gathered.read(found)?;
                         shelf.add(lines).await?;
                         yield AnswerEvent::Reading { read: gathered.parts, of: of.max(gathered.parts) };
@@ -331,10 +342,13 @@ impl Gathered {
     }
 }
 
+/// What became of a part, its documents, and what was read so far.
+type ReadPart = (Found, Vec<Name>, Counted);
+
 /// What comes next.
 enum Next {
     Folded(Folded),
-    Read(Option<Result<(Found, Counted), Error>>),
+    Read(Option<Result<ReadPart, Error>>),
 }
 
 /// The end of an answer, with what the pass took.
