@@ -151,12 +151,12 @@ fn place(text: &str) -> Option<bool> {
     let word: String = text.chars().take_while(|c| c.is_alphabetic() || *c == '§').collect();
     let begun = |place: &&str| place.starts_with(&word);
     let named = |place: &&str| word == **place || !place.is_ascii() && word.starts_with(*place);
-    if word.is_empty() || !PLACES.iter().any(|place| named(&place) || begun(&place)) {
+    if word.is_empty() || !PLACES.iter().any(|place| named(place) || begun(place)) {
         return None;
     }
     let rest = text.get(word.len()..).unwrap_or_default();
     let plain = |c: char| c.is_alphanumeric() || " .,-–§:页行段".contains(c);
-    if !rest.chars().all(plain) || !rest.is_empty() && !PLACES.iter().any(|place| named(&place)) {
+    if !rest.chars().all(plain) || !rest.is_empty() && !PLACES.iter().any(named) {
         return None;
     }
     Some(text.contains(|c: char| c.is_ascii_digit()))

@@ -210,6 +210,7 @@ fn unit(measure: Measure, factor: i128, exponent: i32) -> Unit {
     Unit { measure, factor: Decimal::new(factor, exponent) }
 }
 
+#[expect(clippy::too_many_lines, reason = "a list")]
 fn latin(key: &str) -> Option<Unit> {
     use Measure::{
         ApparentPower, Area, AustralianDollar, Bits, Bytes, Calories, CanadianDollar, Celsius, Century, Charge, Dollar, Energy,
