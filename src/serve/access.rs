@@ -125,9 +125,16 @@ pub(super) fn is_loopback(host: &HeaderValue) -> bool {
     }
 }
 
-/// The cookie for a token: no script reads it, and no other site sends it.
-pub(super) fn cookie(token: &str) -> Option<HeaderValue> {
-    HeaderValue::from_str(&format!("{COOKIE}={token}; HttpOnly; SameSite=Strict; Path=/; Max-Age=31536000")).ok()
+/// Whether the client came by TLS, as the proxy says that ends it: of several in a row, the first.
+pub(super) fn is_secure(headers: &HeaderMap) -> bool {
+    let schemes = headers.get("x-forwarded-proto").and_then(|value| value.to_str().ok()).unwrap_or_default();
+    schemes.split(',').next().is_some_and(|scheme| scheme.trim().eq_ignore_ascii_case("https"))
+}
+
+/// The cookie for a token: no script reads it, and no other site sends it; what came by TLS goes by nothing else.
+pub(super) fn cookie(token: &str, secure: bool) -> Option<HeaderValue> {
+    let secure = if secure { "; Secure" } else { "" };
+    HeaderValue::from_str(&format!("{COOKIE}={token}; HttpOnly; SameSite=Strict; Path=/; Max-Age=31536000{secure}")).ok()
 }
 
 #[cfg(test)]
@@ -185,6 +192,17 @@ mod tests {
             assert_eq!(origin("localhost:7171", foreign), Origin::Foreign, "{foreign}");
         }
         assert_eq!(access.origin(&HeaderMap::new()), Origin::None);
+    }
+
+    #[test]
+    fn a_cookie_that_came_by_tls_goes_by_nothing_else() {
+        for (scheme, secure) in [("https", true), ("HTTPS", true), ("https, http", true), ("http, https", false), ("", false)] {
+            let headers = headers(&[(HeaderName::from_static("x-forwarded-proto"), scheme)]);
+            assert_eq!(is_secure(&headers), secure, "{scheme}");
+            let cookie = cookie("0123456789abcdef", is_secure(&headers)).unwrap();
+            assert_eq!(cookie.to_str().unwrap().ends_with("; Secure"), secure);
+        }
+        assert!(!is_secure(&HeaderMap::new()));
     }
 
     #[test]
