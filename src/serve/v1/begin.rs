@@ -51,7 +51,7 @@ pub(super) async fn begin(service: &Arc<Service>, headers: &HeaderMap, asked: As
         max_tokens,
         temperature,
         anyway: options.anyway,
-        all: options.all,
+        all: options.all.or_else(|| conversation.all.then_some(true)),
         ..Question::default()
     };
     let teller = Teller::new(&conversation.question, Links::new(headers, &scope.first().name), mode, lists_sources);
@@ -78,6 +78,7 @@ async fn begun(mut answer: Answer) -> Result<Answer, Error> {
                 | AnswerEvent::Reading { .. }
                 | AnswerEvent::Sources { .. }
                 | AnswerEvent::Note(_)
+                | AnswerEvent::LeftOut(_)
                 | AnswerEvent::Incomplete(_)
                 | AnswerEvent::Fallback { .. }
         );

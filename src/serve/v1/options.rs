@@ -42,6 +42,11 @@ impl Options {
         };
         read.map_err(|error| Fault::bad(format!("`ragstream` is not what is expected: {error}")))
     }
+
+    /// With what is said elsewhere of reading all documents.
+    pub(super) fn or_all(self, all: Option<bool>) -> Self {
+        Self { all: self.all.or(all), ..self }
+    }
 }
 
 /// A temperature that models take.
@@ -85,6 +90,8 @@ mod tests {
             assert_eq!((terms, limit.map(NonZeroUsize::get)), (vec!["lang=zh".to_owned()], Some(3)));
             assert_eq!((model.as_deref(), reasoning), (Some("a/b"), true));
         }
+        let all = |own: Value| Options::read(Some(own), None).unwrap().or_all(Some(true)).all;
+        assert_eq!((all(json!({})), all(json!({"all": false}))), (Some(true), Some(false)));
         assert!(Options::read(None, Some(&json!({"other": "x"}))).unwrap().terms.is_empty());
         for wrong in [json!({"limit": 0}), json!({"whre": []}), json!("{"), json!(7)] {
             assert!(Options::read(Some(wrong), None).unwrap_err().message.contains("`ragstream`"));
