@@ -6,40 +6,10 @@ use axum::http::{HeaderMap, HeaderValue, header};
 use url::Url;
 
 use super::error::ServeError;
-use super::tokens::TokenFile;
+use super::tokens::{Token, TokenFile};
 
 /// The cookie that bears a token.
 const COOKIE: &str = "ragstream_token";
-
-/// A token, of which only the hash is kept.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Token(blake3::Hash);
-
-impl Token {
-    /// Letters that a token has, at least: what can be guessed is none.
-    const SHORTEST: usize = 16;
-
-    /// # Errors
-    /// When it is too short, or has letters that no header carries.
-    pub fn new(token: &str) -> Result<Self, ServeError> {
-        let token = token.trim();
-        if token.len() < Self::SHORTEST || !token.chars().all(|c| c.is_ascii_graphic() && !";,\"\\".contains(c)) {
-            return Err(ServeError::WeakToken);
-        }
-        Ok(Self(blake3::hash(token.as_bytes())))
-    }
-
-    /// Compared in constant time.
-    pub(super) fn is(&self, token: &str) -> bool {
-        self.0 == blake3::hash(token.as_bytes())
-    }
-}
-
-impl std::fmt::Debug for Token {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("***")
-    }
-}
 
 /// Who is heard.
 #[derive(Debug, Clone, Default)]

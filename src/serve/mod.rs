@@ -58,12 +58,12 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
-pub use self::access::{Access, Token};
+pub use self::access::Access;
 pub use self::error::ServeError;
 use self::pipelines::Pipelines;
 pub use self::service::SOCKET;
 use self::service::Service;
-pub use self::tokens::TokenFile;
+pub use self::tokens::{Token, TokenFile};
 use crate::runtime::Settings;
 use crate::telemetry::Reading;
 

@@ -1,4 +1,4 @@
-//! Tokens in a file, which is read anew when it changes: one that is taken out of it opens nothing any more.
+//! Tokens, and those in a file, which is read anew when it changes: one that is taken out of it opens nothing any more.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -7,12 +7,41 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use super::access::Token;
 use super::error::ServeError;
 use crate::error::reason;
 
 /// How often the file is looked at.
 const LOOK: Duration = Duration::from_secs(1);
+
+/// A token, of which only the hash is kept.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Token(blake3::Hash);
+
+impl Token {
+    /// Letters that a token has, at least: what can be guessed is none.
+    const SHORTEST: usize = 16;
+
+    /// # Errors
+    /// When it is too short, or has letters that no header carries.
+    pub fn new(token: &str) -> Result<Self, ServeError> {
+        let token = token.trim();
+        if token.len() < Self::SHORTEST || !token.chars().all(|c| c.is_ascii_graphic() && !";,\"\\".contains(c)) {
+            return Err(ServeError::WeakToken);
+        }
+        Ok(Self(blake3::hash(token.as_bytes())))
+    }
+
+    /// Compared in constant time.
+    pub(super) fn is(&self, token: &str) -> bool {
+        self.0 == blake3::hash(token.as_bytes())
+    }
+}
+
+impl std::fmt::Debug for Token {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("***")
+    }
+}
 
 /// Tokens in a file, one a line; lines that begin with `#` are none.
 #[derive(Debug, Clone)]
