@@ -8,6 +8,7 @@ pub mod told;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -44,6 +45,10 @@ pub trait Failure: std::error::Error + Send + Sync + 'static {
     /// Whether the same may succeed later.
     fn is_transient(&self) -> bool {
         false
+    }
+    /// After how long the same may succeed, where somebody has said so.
+    fn retry_after(&self) -> Option<Duration> {
+        None
     }
     /// Whether the next question would fail in the same way.
     fn stops_all(&self) -> bool;
@@ -87,6 +92,11 @@ impl Error {
     /// Whether the same may succeed later.
     pub fn is_transient(&self) -> bool {
         self.0.is_transient()
+    }
+
+    /// After how long the same may succeed, where somebody has said so.
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.0.retry_after()
     }
 
     /// Whether the next question would fail in the same way.

@@ -262,7 +262,10 @@ impl Answerer {
         let asked = async move {
             let Some(there) = owner.ask(&question).await else { return answerer.ask_here(question) };
             let there = there.take_until(answerer.stop.clone().cancelled_owned()).boxed();
-            answerer.warning(there, |event| if let AnswerEvent::Note(note) = event { Some(note) } else { None })
+            answerer.warning(there, |event| match event {
+                AnswerEvent::Note(note) | AnswerEvent::LeftOut(note) => Some(note),
+                _ => None,
+            })
         };
         stream::once(asked).flatten().boxed()
     }
@@ -297,13 +300,17 @@ impl Answerer {
             }
             let found = answerer.found(conversation.sought(&question), &question).await;
             let _releasing = answerer.let_go();
-            let Found { hits, note, decided, void: vain, embedding, judged, .. } = found?;
+            let Found { hits, note, left_out, decided, void: vain, embedding, judged, .. } = found?;
             void.add(vain);
             void.asked(embedding);
-            let remarks = note.map(AnswerEvent::Note).into_iter().chain(remark);
+            let remarks = note.map(if left_out { AnswerEvent::LeftOut } else { AnswerEvent::Note }).into_iter().chain(remark);
             let found = sources_of(hits);
             if found.is_empty() {
                 yield AnswerEvent::Sources { sources: found, model: None };
+                // It may stand where nobody could look.
+                for remark in remarks.filter(|_| left_out) {
+                    yield remark;
+                }
                 let summary = AnswerSummary::without_model(AnswerOutcome::NothingFound, Vec::new(), started.elapsed());
                 yield AnswerEvent::Done(summary.with(Paid::so_far(None, None, &void)));
                 return;

@@ -346,6 +346,7 @@ async fn answer_once(answerer: &Answerer, job: &Job) -> Result<Paid, Unanswered>
             | AnswerEvent::Estimate(_)
             | AnswerEvent::Reading { .. }
             | AnswerEvent::Note(_)
+            | AnswerEvent::LeftOut(_)
             | AnswerEvent::Incomplete(_) => {}
             AnswerEvent::Done(summary) => return finished(job, summary, text, cited),
         }

@@ -52,6 +52,9 @@ pub enum AnswerEvent {
     Reasoning(String),
     /// Something went otherwise than planned, and costs no answer: said once, after the sources.
     Note(String),
+    /// Some of several indexes could not be asked, and why; with what else went otherwise: said once, after the sources, in the place
+    /// of a `Note`.
+    LeftOut(String),
     /// The answer is not written from all that the question is about: said once, after the sources.
     Incomplete(String),
     /// A piece of the answer.

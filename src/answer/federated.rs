@@ -223,6 +223,7 @@ async fn searched(
     let Some((mut deduped, merged, left_out)) = distinct(&asked, how, question.text, wanted, &plan).await? else {
         return Ok(None);
     };
+    let is_left_out = !silent.is_empty() || !left_out.is_empty();
     for one in &asked {
         silent.extend(one.retriever.note().await.map(|note| format!("The pipeline {}: {note}.", one.index.name)));
     }
@@ -238,7 +239,7 @@ async fn searched(
     let note = (!notes.is_empty()).then(|| notes.join(" "));
     // What is known of one index says nothing of several.
     let embedding = asked.into_iter().filter_map(|one| one.embedding).collect();
-    Ok(Some(Found { hits, note, decided, void, embedding, reranking: took, judged: None }))
+    Ok(Some(Found { hits, note, left_out: is_left_out, decided, void, embedding, reranking: took, judged: None }))
 }
 
 /// The first `wanted` passages of all that say something of their own, what was merged for it, and who is left out; `None`: another index

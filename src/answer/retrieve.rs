@@ -45,6 +45,8 @@ pub struct Found {
     pub hits: Vec<DedupedHit>,
     /// Something went otherwise than planned, in words for people: such as a reranker that was late.
     pub note: Option<String>,
+    /// Some of several indexes could not be asked, which the note says.
+    pub left_out: bool,
     /// What reranking took.
     pub decided: Option<Decided>,
     /// What it took where it gave no order for that.
@@ -128,7 +130,7 @@ impl Retriever {
         let notes: Vec<String> = self.note().await.into_iter().chain(note).collect();
         let note = (!notes.is_empty()).then(|| notes.join("; "));
         let embedding = embedding.into_iter().collect();
-        Ok(Found { hits: found, note, decided, void, embedding, reranking: took, judged })
+        Ok(Found { hits: found, note, left_out: false, decided, void, embedding, reranking: took, judged })
     }
 
     /// What is to be said with everything that is found here.

@@ -325,7 +325,7 @@ impl AnswerEvent {
             Self::Estimate(estimate) => Line::Estimate(estimate),
             Self::Reading { read, of } => Line::Progress { read: *read, of: *of },
             Self::Reasoning(_) => return None,
-            Self::Note(message) | Self::Incomplete(message) => Line::Note { message, query_id: None },
+            Self::Note(message) | Self::LeftOut(message) | Self::Incomplete(message) => Line::Note { message, query_id: None },
             Self::Token(text) => token(text, &[], &[]),
             Self::Citation { text, unknown, doubts, .. } => token(text, unknown, doubts),
             Self::Fallback { from, to, kind, reason, interrupted } => {

@@ -466,6 +466,7 @@ fn note(turn: &mut Turn, event: &Result<AnswerEvent, Error>) {
             | AnswerEvent::Reading { .. }
             | AnswerEvent::Reasoning(_)
             | AnswerEvent::Note(_)
+            | AnswerEvent::LeftOut(_)
             | AnswerEvent::Incomplete(_)
             | AnswerEvent::Done(_),
         )

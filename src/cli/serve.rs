@@ -1,8 +1,7 @@
 //! `serve`: answers over HTTP until it is stopped.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use anyhow::Context as _;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
@@ -12,7 +11,7 @@ use super::output::Output;
 use super::telemetry::Telemetry;
 use crate::pipeline;
 use crate::runtime::Settings;
-use crate::serve::{Access, ServeError, ServeOptions, Server, Token};
+use crate::serve::{Access, ServeError, ServeOptions, Server, Token, TokenFile};
 
 pub(super) async fn run(
     args: ServeArgs,
@@ -23,7 +22,7 @@ pub(super) async fn run(
 ) -> anyhow::Result<u8> {
     let settings = common.settings()?;
     let pipelines = files(&args.pipelines, &settings)?;
-    let access = Access { tokens: tokens(&args)?, origins: args.origins };
+    let access = access(&args)?;
     let options = ServeOptions { listen: args.listen, pipelines, access, allow_ingest: args.allow_ingest, settings };
     let server = match Server::bind(options).await {
         Ok(server) => server,
@@ -58,15 +57,14 @@ pub(super) fn refused(error: ServeError, output: &Output) -> anyhow::Result<u8> 
     Ok(exit::FAILED)
 }
 
-/// The tokens that were named, of which any will do.
-fn tokens(args: &ServeArgs) -> anyhow::Result<Vec<Token>> {
-    let read = |file: &Path| std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()));
-    let file = args.token_file.as_deref().map(read).transpose()?;
-    let lines =
-        file.iter().flat_map(|text| text.lines()).map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
-    let tokens = args.token.as_deref().into_iter().chain(lines).map(Token::new).collect::<Result<Vec<_>, _>>()?;
-    if let Some(file) = args.token_file.as_ref().filter(|_| tokens.is_empty()) {
-        anyhow::bail!("there is no token in {}", file.display());
+/// Who is heard: who bears a token that was named, or one of a file's.
+fn access(args: &ServeArgs) -> Result<Access, ServeError> {
+    let tokens = args.token.as_deref().into_iter().map(Token::new).collect::<Result<Vec<_>, _>>()?;
+    let token_file = args.token_file.as_ref().map(TokenFile::open).transpose()?;
+    match &args.token_file {
+        Some(file) if tokens.is_empty() && token_file.as_ref().is_some_and(TokenFile::is_empty) => {
+            Err(ServeError::NoToken(file.clone()))
+        }
+        _ => Ok(Access { tokens, token_file, origins: args.origins.clone() }),
     }
-    Ok(tokens)
 }

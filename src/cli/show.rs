@@ -266,7 +266,8 @@ impl<W: Write> View for Screen<'_, W> {
             | AnswerEvent::Question { .. }
             | AnswerEvent::Estimate(_)
             | AnswerEvent::Reading { .. }
-            | AnswerEvent::Note(_) => Ok(()),
+            | AnswerEvent::Note(_)
+            | AnswerEvent::LeftOut(_) => Ok(()),
             // Whoever reads the answer must know.
             AnswerEvent::Incomplete(text) => {
                 writeln!(self.out, "{}\n", self.style.paint(Paint::Warning, &one_line(&text)))?;

@@ -222,6 +222,25 @@ mod tests {
     }
 
     #[test]
+    fn an_answer_that_no_minute_has_room_for_is_warned_of_where_it_is_written() {
+        let warnings = |tokens: u32| {
+            let text = format!(
+                "version: 1\nproviders: {{ x: {{ kind: openai, base_url: 'https://x.org', limits: {{ tpm: 30000 }} }} }}\n\
+                 query:\n  answer:\n    model: x/m\n    max_tokens: {tokens}\n"
+            );
+            match parse(&text, "docs.yaml", Path::new("/"), &|_| None) {
+                Ok(loaded) => loaded.warnings,
+                Err(errors) => panic!("{errors}"),
+            }
+        };
+        assert!(warnings(30_000).is_empty());
+        let told = warnings(30_001);
+        let [one] = &*told else { panic!("{told:?}") };
+        assert_eq!(one.place.as_ref().map(|place| place.line), Some(6));
+        assert!(one.message.contains("`limits.tpm` (30000)"), "{one}");
+    }
+
+    #[test]
     fn full_width_punctuation_is_named_with_its_line() {
         for (text, line, mark, instead) in [
             ("version：1\n", 1, '：', "`: `"),

@@ -384,4 +384,12 @@ fn querying(file: &mut File<'_>, spec: &QuerySpec, connections: &Connections, pl
         let problem = Problem::new(format!("{} takes temperatures from 0 to {most}", provider.kind.name()));
         file.error(&["query", "answer", "temperature"], problem);
     }
+    if let (Some(tokens), Some(tpm)) = (answer.max_tokens, provider.and_then(|provider| provider.limits.tpm))
+        && tokens > tpm
+    {
+        let problem =
+            Problem::new(format!("an answer of {tokens} tokens is more than `limits.tpm` ({tpm}) allows in a minute"));
+        let hint = "every question would wait for a minute, and so would all that come after it";
+        file.warning(&["query", "answer", "max_tokens"], problem.hint(hint));
+    }
 }

@@ -182,6 +182,10 @@ impl Failure for ProviderError {
         self.is_transient()
     }
 
+    fn retry_after(&self) -> Option<Duration> {
+        self.retry_after.filter(|_| self.is_transient())
+    }
+
     fn stops_all(&self) -> bool {
         self.is_fatal()
     }

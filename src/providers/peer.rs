@@ -28,6 +28,8 @@ pub(super) struct Peer {
     shown_url: String,
     /// Whether the base URL is the vendor's own.
     vendor: bool,
+    /// Whether a quota is declared for it.
+    has_quota: bool,
     /// Texts that must never be shown.
     secrets: Vec<String>,
 }
@@ -48,6 +50,7 @@ impl Peer {
             has_key: key.is_some(),
             shown_url: shown(&plan.base_url),
             vendor: site.hosts.contains(&host),
+            has_quota: plan.limits.rpm.is_some() || plan.limits.tpm.is_some(),
             secrets,
         }
     }
@@ -132,7 +135,7 @@ impl Peer {
             ErrorKind::InvalidInput if mentions(message, &["batch size", "ubatch"]) => {
                 "start llama-server with a larger --ubatch-size, or lower `chunk.max_tokens`".to_owned()
             }
-            ErrorKind::RateLimited => {
+            ErrorKind::RateLimited if !self.has_quota => {
                 format!("declare what your account allows: `limits: {{ rpm: …, tpm: … }}` of the provider `{name}`")
             }
             ErrorKind::Timeout => format!("raise `timeout` of the provider `{name}`, or make batches smaller"),
@@ -147,6 +150,7 @@ impl Peer {
                 "the server may take fewer texts at once: lower `embed.batch.items`".to_owned()
             }
             ErrorKind::InvalidInput
+            | ErrorKind::RateLimited
             | ErrorKind::Unavailable
             | ErrorKind::BadAnswer
             | ErrorKind::ModelMissing

@@ -6,53 +6,31 @@ use axum::http::{HeaderMap, HeaderValue, header};
 use url::Url;
 
 use super::error::ServeError;
+use super::tokens::{Token, TokenFile};
 
 /// The cookie that bears a token.
 const COOKIE: &str = "ragstream_token";
-
-/// A token, of which only the hash is kept.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Token(blake3::Hash);
-
-impl Token {
-    /// Letters that a token has, at least: what can be guessed is none.
-    const SHORTEST: usize = 16;
-
-    /// # Errors
-    /// When it is too short, or has letters that no header carries.
-    pub fn new(token: &str) -> Result<Self, ServeError> {
-        let token = token.trim();
-        if token.len() < Self::SHORTEST || !token.chars().all(|c| c.is_ascii_graphic() && !";,\"\\".contains(c)) {
-            return Err(ServeError::WeakToken);
-        }
-        Ok(Self(blake3::hash(token.as_bytes())))
-    }
-
-    /// Compared in constant time.
-    fn is(&self, token: &str) -> bool {
-        self.0 == blake3::hash(token.as_bytes())
-    }
-}
-
-impl std::fmt::Debug for Token {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("***")
-    }
-}
 
 /// Who is heard.
 #[derive(Debug, Clone, Default)]
 pub struct Access {
     /// Any of these is needed; none: this machine alone is heard.
     pub tokens: Vec<Token>,
+    /// Or one of those in this file.
+    pub token_file: Option<TokenFile>,
     /// Other origins whose pages are answered, as `https://app.example`.
     pub origins: Vec<Url>,
 }
 
 impl Access {
+    /// Whether a token is needed. What becomes of a file of them opens no door.
+    pub(super) fn is_guarded(&self) -> bool {
+        !self.tokens.is_empty() || self.token_file.is_some()
+    }
+
     /// Whether it is safe to listen there.
     pub(super) fn check(&self, address: SocketAddr) -> Result<(), ServeError> {
-        if self.tokens.is_empty() && !address.ip().is_loopback() {
+        if !self.is_guarded() && !address.ip().is_loopback() {
             return Err(ServeError::Open(address));
         }
         Ok(())
@@ -64,12 +42,13 @@ impl Access {
         let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
         let mut cookies = cookies.flat_map(|cookies| cookies.split(';')).filter_map(|cookie| cookie.trim().split_once('='));
         let cookie = cookies.find_map(|(name, value)| (name == COOKIE).then_some(value));
-        self.tokens.is_empty() || bearer.into_iter().chain(cookie).any(|token| self.knows(token))
+        !self.is_guarded() || bearer.into_iter().chain(cookie).any(|token| self.knows(token))
     }
 
     /// Whether this is one of the tokens.
     pub(super) fn knows(&self, token: &str) -> bool {
-        self.tokens.iter().fold(false, |known, of| known | of.is(token))
+        let in_file = self.token_file.as_ref().is_some_and(|file| file.knows(token));
+        self.tokens.iter().fold(in_file, |known, of| known | of.is(token))
     }
 
     /// Whether the page that asks is ours, or one that is listed. A program says no origin.
@@ -116,9 +95,16 @@ pub(super) fn is_loopback(host: &HeaderValue) -> bool {
     }
 }
 
-/// The cookie for a token: no script reads it, and no other site sends it.
-pub(super) fn cookie(token: &str) -> Option<HeaderValue> {
-    HeaderValue::from_str(&format!("{COOKIE}={token}; HttpOnly; SameSite=Strict; Path=/; Max-Age=31536000")).ok()
+/// Whether the client came by TLS, as the proxy says that ends it: of several in a row, the first.
+pub(super) fn is_secure(headers: &HeaderMap) -> bool {
+    let schemes = headers.get("x-forwarded-proto").and_then(|value| value.to_str().ok()).unwrap_or_default();
+    schemes.split(',').next().is_some_and(|scheme| scheme.trim().eq_ignore_ascii_case("https"))
+}
+
+/// The cookie for a token: no script reads it, and no other site sends it; what came by TLS goes by nothing else.
+pub(super) fn cookie(token: &str, secure: bool) -> Option<HeaderValue> {
+    let secure = if secure { "; Secure" } else { "" };
+    HeaderValue::from_str(&format!("{COOKIE}={token}; HttpOnly; SameSite=Strict; Path=/; Max-Age=31536000{secure}")).ok()
 }
 
 #[cfg(test)]
@@ -143,7 +129,7 @@ mod tests {
     #[test]
     fn a_token_comes_in_a_header_or_a_cookie_and_is_never_shown() {
         let token = "0123456789abcdef";
-        let access = Access { tokens: vec![Token::new(token).unwrap()], origins: Vec::new() };
+        let access = Access { tokens: vec![Token::new(token).unwrap()], ..Access::default() };
         let admits = |name: HeaderName, value: &str| access.admits(&headers(&[(name, value)]));
         assert!(
             admits(header::AUTHORIZATION, "Bearer 0123456789abcdef")
@@ -161,7 +147,7 @@ mod tests {
 
     #[test]
     fn pages_of_other_origins_are_foreign_unless_they_are_listed() {
-        let access = Access { tokens: Vec::new(), origins: vec![Url::parse("https://app.example").unwrap()] };
+        let access = Access { origins: vec![Url::parse("https://app.example").unwrap()], ..Access::default() };
         let origin = |host: &str, origin: &str| access.origin(&headers(&[(header::HOST, host), (header::ORIGIN, origin)]));
         assert_eq!(origin("localhost:7171", "http://localhost:7171"), Origin::Own);
         assert_eq!(origin("docs.example", "https://docs.example"), Origin::Own);
@@ -179,11 +165,22 @@ mod tests {
     }
 
     #[test]
+    fn a_cookie_that_came_by_tls_goes_by_nothing_else() {
+        for (scheme, secure) in [("https", true), ("HTTPS", true), ("https, http", true), ("http, https", false), ("", false)] {
+            let headers = headers(&[(HeaderName::from_static("x-forwarded-proto"), scheme)]);
+            assert_eq!(is_secure(&headers), secure, "{scheme}");
+            let cookie = cookie("0123456789abcdef", is_secure(&headers)).unwrap();
+            assert_eq!(cookie.to_str().unwrap().ends_with("; Secure"), secure);
+        }
+        assert!(!is_secure(&HeaderMap::new()));
+    }
+
+    #[test]
     fn only_a_token_opens_it_to_other_machines() {
         let everywhere: SocketAddr = "0.0.0.0:7171".parse().unwrap();
         assert!(matches!(Access::default().check(everywhere), Err(ServeError::Open(_))));
         assert!(Access::default().check("[::1]:7171".parse().unwrap()).is_ok());
-        let access = Access { tokens: vec![Token::new("0123456789abcdef").unwrap()], origins: Vec::new() };
+        let access = Access { tokens: vec![Token::new("0123456789abcdef").unwrap()], ..Access::default() };
         assert!(access.check(everywhere).is_ok());
     }
 }

@@ -337,7 +337,11 @@ where
     tokio::select! {
         () = writing => {}
         () = kept.deserted() => tracing::debug!(id = %kept.id, "an answer that nobody reads is dropped"),
-        () = kept.stop.cancelled() => {}
+        // Who reads on must not take what there is for all of it.
+        () = kept.stop.cancelled() => {
+            let stopped = Fault::new(axum::http::StatusCode::GONE, "stopped", "the answer was stopped before its end");
+            kept.push(serde_json::to_value(stopped.line()).unwrap_or_default());
+        }
     }
 }
 

@@ -22,6 +22,17 @@ pub enum ServeError {
     /// A token that can be guessed, or not be sent.
     #[error("a token has at least 16 letters, digits or signs, none of them a space, `;`, `,`, `\"` or `\\`")]
     WeakToken,
+    /// The file of tokens cannot be read.
+    #[error("cannot read {}", path.display())]
+    Tokens {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Nor is a token in it.
+    #[error("there is no token in {}", .0.display())]
+    NoToken(PathBuf),
     /// Two pipelines have one name.
     #[error("two pipelines are called {0}: give one of them another `name`")]
     SameName(String),
@@ -45,11 +56,11 @@ impl ServeError {
                 Some("another program listens there: choose another port with --listen".to_owned())
             }
             Self::Running(_) => Some("ask that one, or give this one another --home".to_owned()),
-            Self::WeakToken => Some("make one: `openssl rand -hex 16`".to_owned()),
+            Self::WeakToken | Self::NoToken(_) => Some("make one: `openssl rand -hex 16`".to_owned()),
             Self::Protocol(_) => {
                 Some("an agent starts this command by itself: name it in the agent's list of MCP servers".to_owned())
             }
-            Self::Listen { .. } | Self::SameName(_) | Self::Pipeline(_) => None,
+            Self::Listen { .. } | Self::Tokens { .. } | Self::SameName(_) | Self::Pipeline(_) => None,
         }
     }
 }

@@ -70,11 +70,18 @@ impl From<&Error> for Fault {
         let status = match error.origin() {
             Origin::Question => StatusCode::BAD_REQUEST,
             _ if kind == "index_missing" => StatusCode::NOT_FOUND,
+            Origin::Provider if kind == "rate_limited" => StatusCode::TOO_MANY_REQUESTS,
             _ if error.is_transient() => StatusCode::SERVICE_UNAVAILABLE,
             Origin::Provider => StatusCode::BAD_GATEWAY,
             _ => StatusCode::INTERNAL_SERVER_ERROR,
         };
-        let retry_after = error.is_transient().then_some(COME_AGAIN);
+        let retry_after = match error.origin() {
+            // It has been asked again already; only it knows when to come again.
+            Origin::Provider => {
+                error.retry_after().map(|wait| wait.as_secs().saturating_add(u64::from(wait.subsec_nanos() > 0)))
+            }
+            _ => error.is_transient().then_some(COME_AGAIN),
+        };
         let kind = kind.to_owned().into();
         Self { status, message: reason(error), kind, hint: error.hint(), retry_after, error: Some(error.clone()) }
     }
@@ -95,5 +102,29 @@ impl IntoResponse for Fault {
         // For those who word it anew.
         response.extensions_mut().insert(self);
         response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::providers::{ErrorKind, ProviderError};
+
+    #[test]
+    fn when_to_come_again_is_what_the_provider_has_said_and_nothing_where_it_has_not() {
+        let of = |kind, asked: Option<u64>| {
+            let mut error = ProviderError::new("p", kind, "no");
+            error.retry_after = asked.map(Duration::from_millis);
+            let Fault { status, retry_after, .. } = Fault::from(Error::from(error));
+            (status.as_u16(), retry_after)
+        };
+        assert_eq!(of(ErrorKind::RateLimited, Some(30_000)), (429, Some(30)));
+        assert_eq!(of(ErrorKind::RateLimited, Some(200)), (429, Some(1)));
+        assert_eq!(of(ErrorKind::RateLimited, None), (429, None));
+        assert_eq!(of(ErrorKind::Unavailable, None), (503, None));
+        assert_eq!(of(ErrorKind::Unavailable, Some(5_000)), (503, Some(5)));
+        assert_eq!(of(ErrorKind::Auth, None), (502, None));
     }
 }

@@ -25,7 +25,7 @@ pub(super) async fn guard(State(service): State<Arc<Service>>, request: Request,
     }
     let access = &service.access;
     let headers = request.headers();
-    if access.tokens.is_empty() && !headers.get(header::HOST).is_some_and(is_loopback) {
+    if !access.is_guarded() && !headers.get(header::HOST).is_some_and(is_loopback) {
         let fault =
             Fault::new(StatusCode::MISDIRECTED_REQUEST, "foreign_host", "this service answers to names of this machine alone");
         return fault

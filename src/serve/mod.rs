@@ -48,6 +48,7 @@ mod scope;
 mod service;
 mod slots;
 mod sse;
+mod tokens;
 mod traced;
 mod v1;
 
@@ -57,11 +58,12 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
-pub use self::access::{Access, Token};
+pub use self::access::Access;
 pub use self::error::ServeError;
 use self::pipelines::Pipelines;
 pub use self::service::SOCKET;
 use self::service::Service;
+pub use self::tokens::{Token, TokenFile};
 use crate::runtime::Settings;
 use crate::telemetry::Reading;
 
@@ -157,11 +159,15 @@ impl Server {
     pub async fn run(self, stop: CancellationToken) -> Result<(), ServeError> {
         let Self { service, listener } = self;
         let reloading = tokio::spawn(pipelines::watch(Arc::clone(&service.pipelines), stop.clone()));
+        let tokens = service.access.token_file.clone().map(|file| tokio::spawn(tokens::watch(file, stop.clone())));
         let looking = tokio::spawn(sampler::keep(Arc::clone(&service), stop.clone()));
         let router = router::router(Arc::clone(&service));
         let ran = listener.run(router, &service, stop).await;
         reloading.abort();
         looking.abort();
+        if let Some(tokens) = tokens {
+            tokens.abort();
+        }
         ran
     }
 }

@@ -15,7 +15,7 @@ pub(in crate::cli) struct ServeArgs {
     /// Answer only who bears this token (it shows in the list of processes: --token-file does not)
     #[arg(long, value_name = "TOKEN", env = "RAGSTREAM_TOKEN", hide_env_values = true)]
     pub token: Option<String>,
-    /// Answer only who bears one of the tokens in this file, one a line
+    /// Answer only who bears one of the tokens in this file, one a line; it is read anew when it changes
     #[arg(long, value_name = "FILE")]
     pub token_file: Option<PathBuf>,
     /// Answer pages of this origin, too, as `https://app.example`

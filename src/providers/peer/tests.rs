@@ -174,3 +174,13 @@ fn a_vendor_without_a_key_is_refused_before_anything_is_sent() {
     peer.vendor = false;
     assert!(peer.check_key().is_ok(), "a server of one's own may want none");
 }
+
+#[test]
+fn limits_are_asked_for_where_none_are_declared() {
+    let of = |limits: crate::limits::Limits| {
+        let plan = ProviderPlan { name: "them".into(), limits, ..ProviderPlan::new(ProviderKind::OpenAi) };
+        Peer::new(&plan, &Vendor::of(ProviderKind::OpenAi).site).error(ErrorKind::RateLimited, "slow down").hint
+    };
+    assert!(of(crate::limits::Limits::default()).unwrap().contains("limits"));
+    assert_eq!(of(crate::limits::Limits { rpm: Some(500), ..Default::default() }), None);
+}

@@ -72,13 +72,15 @@ async fn one_that_is_stopped_ends_for_all_at_once() {
     let mut lines = Box::pin(answers.ask(id, asked(), words(100, Arc::clone(&under))).await.unwrap());
     lines.next().await.unwrap();
     answers.stop(id).unwrap();
-    assert_eq!(lines.collect::<Vec<_>>().await.len(), 0);
+    let last = lines.collect::<Vec<_>>().await;
+    assert_eq!((last.len(), &last[0]["type"], &last[0]["kind"]), (1, &json!("error"), &json!("stopped")));
     assert_eq!(under.load(Ordering::SeqCst), 0);
     assert!(answers.stop(Uuid::from_u128(2)).is_err());
     // The service ends.
     let other = answers.ask(Uuid::from_u128(3), asked(), words(100, Arc::clone(&under))).await.unwrap();
     drop(answers);
-    assert_eq!(other.collect::<Vec<_>>().await.len(), 0);
+    let last = other.collect::<Vec<_>>().await;
+    assert_eq!((last.len(), &last[0]["kind"]), (1, &json!("stopped")));
     assert_eq!(under.load(Ordering::SeqCst), 0);
 }
 

@@ -203,7 +203,7 @@ pub(in crate::serve) async fn whole(mut answer: Answer, html: bool) -> Result<Va
                 text.clear();
                 pieces.clear();
             }
-            AnswerEvent::Note(text) | AnswerEvent::Incomplete(text) => {
+            AnswerEvent::Note(text) | AnswerEvent::LeftOut(text) | AnswerEvent::Incomplete(text) => {
                 remark = Some(remark.map_or_else(|| text.clone(), |before| format!("{before} {text}")));
             }
             AnswerEvent::Done(_) => end = event.line().and_then(|line| serde_json::to_value(line).ok()).unwrap_or_default(),

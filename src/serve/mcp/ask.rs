@@ -116,6 +116,9 @@ fn shown(mut answer: Value, budget: usize) -> Told {
     if is_cut {
         shown.push_str("(cut here: a larger `max_tokens` shows more)\n");
     }
+    if let Some(note) = answer.get("note").and_then(Value::as_str) {
+        shown.push_str(&format!("\nNote: {note}\n"));
+    }
     if !lines.is_empty() {
         shown.push_str(&format!("\nSources (* is cited):\n{lines}"));
     }
@@ -173,6 +176,14 @@ mod tests {
         );
         assert_eq!((told.objects["sources"][0]["n"].as_u64(), told.objects["model"].as_str()), (Some(2), Some("own/one")));
         assert!(!told.objects.to_string().contains("secret text") && told.objects.get("cut").is_none());
+    }
+
+    #[test]
+    fn what_went_otherwise_is_said_in_the_text() {
+        let mut answer = answer("Weekly [2].", 1);
+        answer["note"] = "The pipeline b is left out.".into();
+        let told = shown(answer, 8_000);
+        assert!(told.text.starts_with("Weekly [2].\n\nNote: The pipeline b is left out.\n\nSources"), "{}", told.text);
     }
 
     #[test]

@@ -67,7 +67,7 @@ fn config(access: &Access) -> StreamableHttpServerConfig {
         .with_legacy_session_mode(false)
         .with_json_response(true)
         .with_sse_keep_alive(Some(KEEP_ALIVE));
-    if access.tokens.is_empty() {
+    if !access.is_guarded() {
         let own = ["localhost", "127.0.0.1", "[::1]"].map(|host| format!("http://{host}:*"));
         let listed = access.origins.iter().filter(|origin| origin.origin().is_tuple()).map(|origin| {
             let port = origin.port_or_known_default().map(|port| format!(":{port}")).unwrap_or_default();

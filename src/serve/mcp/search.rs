@@ -12,7 +12,7 @@ use super::told::{Told, cut};
 use super::tool;
 use crate::answer::source::heading_path;
 use crate::answer::wire::Line;
-use crate::answer::{DedupedHit, Question};
+use crate::answer::{DedupedHit, Found, Question};
 use crate::error::Error;
 use crate::serve::answering;
 use crate::serve::api::read::filter;
@@ -32,6 +32,8 @@ const FRAME: usize = 120;
 const DIGITS: usize = 16;
 /// Letters of a line above a passage.
 const HEAD: usize = 400;
+/// Letters of what went otherwise than planned.
+const NOTE: usize = 400;
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -75,9 +77,10 @@ pub(super) async fn call(service: &Service, arguments: Arguments) -> Result<Told
     Pages::passages(limit)?;
     let scope = service.scopes.asked(pipeline.as_deref())?;
     let question = Question { text: query, limit, filter: filter(&terms)?, ..Question::default() };
-    let hits = answering::search(service, &scope, &question).await?.hits;
+    let Found { hits, note, .. } = answering::search(service, &scope, &question).await?;
+    let note = note.map(|note| cut(&note, NOTE));
     let name = scope.name().to_owned();
-    let shown = tokio::task::spawn_blocking(move || shown(&hits, &name, budget, page.get() as usize)).await;
+    let shown = tokio::task::spawn_blocking(move || shown(&hits, (&name, note.as_deref()), budget, page.get() as usize)).await;
     shown.map_err(|error| Error::worker("cut the passages into pages", error))?
 }
 
@@ -92,7 +95,19 @@ struct Shown<'a> {
     hit: &'a DedupedHit,
 }
 
-fn shown(hits: &[DedupedHit], pipeline: &str, budget: usize, page: usize) -> Result<Told, Fault> {
+/// A page of the passages, and what went otherwise than planned.
+fn shown(hits: &[DedupedHit], (pipeline, note): (&str, Option<&str>), budget: usize, page: usize) -> Result<Told, Fault> {
+    let Some(note) = note else { return passages(hits, pipeline, budget, page) };
+    let budget = budget.saturating_sub(2 * Pages::new().worth(note));
+    let mut told = passages(hits, pipeline, budget, page)?;
+    told.text.push_str(&format!("note: {note}\n"));
+    if let Some(objects) = told.objects.as_object_mut() {
+        objects.insert("note".to_owned(), note.into());
+    }
+    Ok(told)
+}
+
+fn passages(hits: &[DedupedHit], pipeline: &str, budget: usize, page: usize) -> Result<Told, Fault> {
     if hits.is_empty() {
         let text =
             "Nothing was found. Try other words, fewer terms in `where`, or `status` to see what is indexed.\n".to_owned();
@@ -188,5 +203,20 @@ impl<'a> Shown<'a> {
         }
         let line_feed = if text.ends_with('\n') { "" } else { "\n" };
         (format!("{}:{}-{} {}\n{text}{line_feed}\n", passage.uri, lines.0, lines.1, self.about), object)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a failed test panics")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_went_otherwise_is_said_in_both_forms() {
+        let told = shown(&[], ("docs", Some("The pipeline b is left out.")), 8_000, 1).unwrap();
+        assert!(told.text.ends_with("note: The pipeline b is left out.\n"), "{}", told.text);
+        assert_eq!(told.objects.get("note").unwrap(), "The pipeline b is left out.");
+        let told = shown(&[], ("docs", None), 8_000, 1).unwrap();
+        assert!(!told.text.contains("note:") && told.objects.get("note").is_none());
     }
 }

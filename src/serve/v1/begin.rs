@@ -10,7 +10,7 @@ use tokio::time::{Instant, timeout_at};
 use super::citations::Links;
 use super::conversation::Conversation;
 use super::models;
-use super::options::Options;
+use super::options::{Options, fits_quota};
 use super::tell::{Mode, Teller};
 use crate::answer::{AnswerEvent, Question};
 use crate::error::Error;
@@ -43,15 +43,17 @@ pub(super) struct Begun {
 pub(super) async fn begin(service: &Arc<Service>, headers: &HeaderMap, asked: Asked) -> Result<Begun, Fault> {
     let Asked { model: name, conversation, options, max_tokens, temperature, mode } = asked;
     let models::Model { id, scope, lists_sources } = models::find(service, name.as_deref())?;
+    let choice = model(options.model.as_deref(), &scope.first().runtime.plan)?;
+    fits_quota(max_tokens, &choice, &scope.first().runtime.plan)?;
     let how = Question {
         limit: options.limit,
         filter: filter(&options.terms)?,
-        model: model(options.model.as_deref(), &scope.first().runtime.plan)?,
+        model: choice,
         instructions: conversation.instructions.clone(),
         max_tokens,
         temperature,
         anyway: options.anyway,
-        all: options.all,
+        all: options.all.or_else(|| conversation.all.then_some(true)),
         ..Question::default()
     };
     let teller = Teller::new(&conversation.question, Links::new(headers, &scope.first().name), mode, lists_sources);
@@ -78,6 +80,7 @@ async fn begun(mut answer: Answer) -> Result<Answer, Error> {
                 | AnswerEvent::Reading { .. }
                 | AnswerEvent::Sources { .. }
                 | AnswerEvent::Note(_)
+                | AnswerEvent::LeftOut(_)
                 | AnswerEvent::Incomplete(_)
                 | AnswerEvent::Fallback { .. }
         );

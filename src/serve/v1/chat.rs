@@ -48,6 +48,9 @@ pub(super) struct Chat {
     metadata: Option<Value>,
     #[serde(default)]
     ragstream: Option<Value>,
+    /// As `ragstream` has it.
+    #[serde(default)]
+    all: Option<bool>,
     #[serde(default)]
     n: Option<u32>,
     #[serde(default)]
@@ -109,7 +112,7 @@ pub(super) async fn complete(
 ) -> Result<Response, Fault> {
     chat.check()?;
     let streams = chat.stream.unwrap_or_default();
-    let options = Options::read(chat.ragstream, chat.metadata.as_ref())?;
+    let options = Options::read(chat.ragstream, chat.metadata.as_ref())?.or_all(chat.all);
     let thoughts = options.reasoning || chat.include_reasoning.unwrap_or_default();
     let asked = Asked {
         model: chat.model,
@@ -246,10 +249,10 @@ impl Wire {
                 let choice = json!({"index": 0, "delta": {}, "finish_reason": finish_reason(end.stop)});
                 insert(&mut last, "choices", json!([choice]));
                 chunks.push(last);
-                if let Some(usage) = end.usage.filter(|_| self.shows.usage) {
+                if let Some(usage) = usage_object(end).filter(|_| self.shows.usage) {
                     let mut chunk = self.head("chat.completion.chunk");
                     insert(&mut chunk, "choices", json!([]));
-                    insert(&mut chunk, "usage", usage_object(usage));
+                    insert(&mut chunk, "usage", usage);
                     chunks.push(chunk);
                 }
                 chunks
@@ -291,8 +294,8 @@ impl Wire {
         let mut object = self.head("chat.completion");
         let choice = json!({"index": 0, "message": message, "logprobs": null, "finish_reason": stop});
         insert(&mut object, "choices", json!([choice]));
-        if let Some(usage) = said.end.and_then(|end| end.usage) {
-            insert(&mut object, "usage", usage_object(usage));
+        if let Some(usage) = said.end.and_then(usage_object) {
+            insert(&mut object, "usage", usage);
         }
         add_sources(&mut object, sources);
         object
@@ -312,8 +315,13 @@ fn insert(object: &mut Value, key: &str, value: Value) {
     }
 }
 
-fn usage_object((input, output): (u64, u64)) -> Value {
-    json!({"prompt_tokens": input, "completion_tokens": output, "total_tokens": input.saturating_add(output)})
+fn usage_object(end: End) -> Option<Value> {
+    let (input, output) = end.usage?;
+    let mut usage = json!({"prompt_tokens": input, "completion_tokens": output, "total_tokens": input.saturating_add(output)});
+    if end.cached > 0 {
+        insert(&mut usage, "prompt_tokens_details", json!({"cached_tokens": end.cached}));
+    }
+    Some(usage)
 }
 
 fn finish_reason(stop: StopReason) -> &'static str {
@@ -344,7 +352,7 @@ mod tests {
     }
 
     fn end(usage: Option<(u64, u64)>) -> Said {
-        Said::End(End { stop: StopReason::End, usage })
+        Said::End(End { stop: StopReason::End, usage, cached: 0 })
     }
 
     #[test]
@@ -408,13 +416,14 @@ mod tests {
             [text("void", &[1], &[1]), Said::Void, Said::Thought("hm".into()), text("a", &[], &[]), text("[2]", &[2], &[2])]
                 .into_iter();
         said.for_each(|said| message.add(said));
-        message.add(Said::End(End { stop: StopReason::Length, usage: Some((1, 2)) }));
+        message.add(Said::End(End { stop: StopReason::Length, usage: Some((1, 2)), cached: 1 }));
         let object = wired(false, false).object(message, &sources());
         assert_eq!(object["object"], "chat.completion");
         let choice = &object["choices"][0];
         assert_eq!((&choice["message"]["content"], &choice["finish_reason"]), (&json!("a[2]"), &json!("length")));
         assert_eq!(choice["message"]["annotations"].as_array().unwrap().len(), 1);
         assert!(choice["message"].get("reasoning_content").is_none());
+        assert_eq!(object["usage"]["prompt_tokens_details"], json!({"cached_tokens": 1}));
         assert_eq!((&object["usage"]["total_tokens"], object["citations"].as_array().unwrap().len()), (&json!(3), 2));
     }
 

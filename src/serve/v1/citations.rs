@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use url::{Url, form_urlencoded};
 
 use crate::answer::Source;
+use crate::serve::access::is_secure;
 use crate::serve::api::documents::id_of;
 
 /// What the list in the text begins with, in English and in Chinese.
@@ -28,8 +29,7 @@ impl Links {
     /// As the client reached the service; behind a proxy that ends TLS, as that says.
     pub(super) fn new(headers: &HeaderMap, pipeline: &str) -> Self {
         let field = |name| headers.get(name).and_then(|value| value.to_str().ok());
-        let secure = field("x-forwarded-proto").is_some_and(|scheme| scheme.eq_ignore_ascii_case("https"));
-        let scheme = if secure { "https" } else { "http" };
+        let scheme = if is_secure(headers) { "https" } else { "http" };
         let host = field(header::HOST.as_str()).unwrap_or("localhost");
         let origin = Url::parse(&format!("{scheme}://{host}/")).map(|url| url.origin().ascii_serialization());
         let origin = origin.unwrap_or_else(|_| "http://localhost".to_owned());

@@ -38,6 +38,8 @@ pub(super) struct Conversation {
     /// Oldest first.
     pub(super) history: Vec<Exchange>,
     pub(super) question: String,
+    /// All documents are to be read for it.
+    pub(super) all: bool,
 }
 
 impl Conversation {
@@ -76,6 +78,14 @@ impl Conversation {
         if read.question.trim().is_empty() {
             return Err(Fault::bad("the last message must be the user's, and ask something"));
         }
+        if let Some(question) = without_all(&read.question).map(str::to_owned) {
+            (read.question, read.all) = (question, true);
+        }
+        for turn in &mut read.history {
+            if let Some(question) = without_all(&turn.question).map(str::to_owned) {
+                turn.question = question;
+            }
+        }
         Ok(read)
     }
 
@@ -90,6 +100,13 @@ impl Conversation {
         let said = said.flat_map(|Exchange { question, answer }| [Message::user(question), Message::assistant(answer)]);
         said.chain([Message::user(self.question)]).collect()
     }
+}
+
+/// The question of `/all QUESTION`, as in a chat of the terminal: who types into a chat can send nothing else.
+fn without_all(text: &str) -> Option<&str> {
+    let question = text.trim_start().strip_prefix("/all")?;
+    let told = question.starts_with(char::is_whitespace) && !question.trim().is_empty();
+    told.then(|| question.trim_start())
 }
 
 fn add(to: &mut String, said: &str) {
@@ -160,6 +177,7 @@ mod tests {
             instructions: Some("Be brief.\n\nIn English.".to_owned()),
             history: vec![Exchange { question: "Who\n\nrotates keys?".to_owned(), answer }],
             question: "and\n\nhow often?".to_owned(),
+            all: false,
         };
         assert_eq!(conversation, expected);
         assert!(!conversation.is_task());
@@ -183,6 +201,23 @@ mod tests {
         assert_eq!(conversation.history, [Exchange { question: "Who?".into(), answer: "Ops.".into() }]);
         assert!(conversation.is_task());
         assert!(read(json!([{"type": "item_reference", "id": "m"}])).unwrap_err().message.contains("kept"));
+    }
+
+    #[test]
+    fn a_person_has_all_documents_read_by_what_is_typed() {
+        let of = |text: &str| {
+            let read = read(json!([{"role": "user", "content": text}])).unwrap();
+            (read.question, read.all)
+        };
+        assert_eq!(of("/all List every key"), ("List every key".to_owned(), true));
+        assert_eq!(of(" /all\n列出所有密钥"), ("列出所有密钥".to_owned(), true));
+        for other in ["/all", "/allow keys?", "What is /all for?"] {
+            assert_eq!(of(other), (other.to_owned(), false));
+        }
+        let before = read(json!([{"role": "user", "content": "/all Keys?"}, {"role": "assistant", "content": "Two."},
+            {"role": "user", "content": "Which?"}]));
+        let before = before.unwrap();
+        assert_eq!((before.history[0].question.as_str(), before.all), ("Keys?", false));
     }
 
     #[test]

@@ -7,7 +7,6 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
-use crate::error::Origin;
 use crate::serve::fault::Fault;
 
 /// Without it the clients ask twice more, whatever the error is.
@@ -21,10 +20,9 @@ pub(in crate::serve) async fn reword(request: Request, next: Next) -> Response {
     let (mut parts, _) = response.into_parts();
     parts.headers.remove(header::CONTENT_LENGTH);
     parts.headers.remove(header::CONTENT_TYPE);
-    // What a provider refuses has been tried again here already, for as long as makes sense.
-    let may_succeed =
-        fault.retry_after.is_some() && fault.error.as_ref().is_none_or(|error| error.origin() != Origin::Provider);
-    let again = if may_succeed { "true" } else { "false" };
+    // What a provider refuses has been tried again here already, for as long as makes sense: it is worth another try where it has
+    // said when.
+    let again = if fault.retry_after.is_some() { "true" } else { "false" };
     parts.headers.insert(SHOULD_RETRY, HeaderValue::from_static(again));
     (parts, Json(body(&fault))).into_response()
 }

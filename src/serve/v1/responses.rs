@@ -44,6 +44,9 @@ pub(super) struct Request {
     metadata: Option<Value>,
     #[serde(default)]
     ragstream: Option<Value>,
+    /// As `ragstream` has it.
+    #[serde(default)]
+    all: Option<bool>,
     #[serde(default)]
     tools: Option<Vec<Value>>,
     #[serde(default)]
@@ -97,7 +100,7 @@ pub(super) async fn respond(
 ) -> Result<Response, Fault> {
     request.check()?;
     let streams = request.stream.unwrap_or_default();
-    let options = Options::read(request.ragstream, request.metadata.as_ref())?;
+    let options = Options::read(request.ragstream, request.metadata.as_ref())?.or_all(request.all);
     let summary = request.reasoning.as_ref().and_then(|reasoning| reasoning.get("summary"));
     let reasoning = options.reasoning || summary.is_some_and(Value::is_string);
     let turns = match request.input {

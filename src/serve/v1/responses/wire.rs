@@ -243,7 +243,7 @@ impl Wire {
                 status = "failed";
                 error = json!({"code": code, "message": message});
             }
-            State::Ended(End { stop, usage: told }) => {
+            State::Ended(End { stop, usage: told, cached }) => {
                 let reason = match stop {
                     StopReason::End => None,
                     StopReason::Length => Some("max_output_tokens"),
@@ -252,7 +252,7 @@ impl Wire {
                 status = if reason.is_some() { "incomplete" } else { "completed" };
                 incomplete = reason.map_or(Value::Null, |reason| json!({"reason": reason}));
                 completed = if reason.is_some() { Value::Null } else { now().as_secs().into() };
-                usage = told.map_or(Value::Null, usage_object);
+                usage = told.map_or(Value::Null, |told| usage_object(told, *cached));
             }
         }
         let ended = matches!(self.state, State::Ended(_));
@@ -301,10 +301,10 @@ impl Wire {
     }
 }
 
-fn usage_object((input, output): (u64, u64)) -> Value {
+fn usage_object((input, output): (u64, u64), cached: u64) -> Value {
     json!({
         "input_tokens": input,
-        "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0},
+        "input_tokens_details": {"cached_tokens": cached, "cache_write_tokens": 0},
         "output_tokens": output,
         "output_tokens_details": {"reasoning_tokens": 0},
         "total_tokens": input.saturating_add(output),
@@ -332,7 +332,7 @@ mod tests {
     }
 
     fn end(stop: StopReason) -> Said {
-        Said::End(End { stop, usage: Some((5, 2)) })
+        Said::End(End { stop, usage: Some((5, 2)), cached: 3 })
     }
 
     fn told(wire: &mut Wire, said: Vec<Said>) -> Vec<Value> {
@@ -386,6 +386,7 @@ mod tests {
         assert_eq!(response["output"], json!([events[9]["item"]]));
         assert_eq!(response["output"][0]["content"], json!([part]));
         assert_eq!(response["usage"]["total_tokens"], 7);
+        assert_eq!(response["usage"]["input_tokens_details"]["cached_tokens"], 3);
         assert_eq!(*response, wire.response());
     }
 
