@@ -35,7 +35,6 @@ use super::question::{Ensemble, ModelChoice, Question, checked};
 use super::retrieve::{Found, Retriever, off_runtime};
 use super::source::{Source, sources_of};
 use super::told;
-use super::trim::trimmed;
 use super::void::Void;
 use super::whole::{Asked, SEVERAL};
 use crate::error::Error;
@@ -222,18 +221,6 @@ impl Answerer {
         };
         found.note.iter().for_each(|note| self.warn(note));
         Ok(Found { hits: self.trimmed(sought, plan, found.hits).await?, ..found })
-    }
-
-    /// What of passages is kept, where the plan has them trimmed.
-    pub(super) async fn trimmed(
-        &self,
-        sought: Sought<'_>,
-        plan: &QueryPlan,
-        hits: Vec<DedupedHit>,
-    ) -> Result<Vec<DedupedHit>, Error> {
-        let Some(tokens) = plan.select.trim else { return Ok(hits) };
-        let (words, count) = (self.retriever().await?.sparse(sought).await?, Arc::clone(&self.count_tokens));
-        off_runtime("trim passages", move || trimmed(&words, &hits, tokens.get(), &*count)).await
     }
 
     /// Warns once: what every question meets is not told with every question.

@@ -67,6 +67,7 @@ mod together;
 mod told;
 mod trace;
 mod trim;
+mod trimmed;
 mod verdict;
 mod void;
 pub mod whole;
