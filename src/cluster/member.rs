@@ -91,7 +91,7 @@ impl Inner {
                 .await?;
             if let Some(row) = renewed.first() {
                 self.counted(row.cell(0)?);
-                self.member.set(Standing { until: began + self.lease, ..standing });
+                self.member.renewed(Standing { until: began + self.lease, ..standing });
                 return Ok(true);
             }
         }

@@ -43,6 +43,14 @@ impl Member {
         *self.standing.lock().unwrap_or_else(PoisonError::into_inner) = standing;
     }
 
+    /// The lease was renewed, if it is still the same worker's: the answer may come when this one has signed off, or on anew.
+    pub(super) fn renewed(&self, renewed: Standing) {
+        let mut standing = self.standing.lock().unwrap_or_else(PoisonError::into_inner);
+        if standing.id == renewed.id {
+            *standing = renewed;
+        }
+    }
+
     /// Held while a worker at work signs on anew, or off: a renewal that finds its row gone must not sign on again who has just left.
     pub(super) async fn changing(&self) -> AsyncMutexGuard<'_, ()> {
         self.change.lock().await
@@ -51,5 +59,24 @@ impl Member {
     /// Whether there is time for a call to the store.
     pub(super) fn has_time(&self, lease: Duration) -> bool {
         self.standing().until.saturating_duration_since(Instant::now()) > lease.mul_f64(MARGIN)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_renewal_that_is_answered_late_brings_nobody_back() {
+        let (member, until) = (Member::new(), Instant::now() + Duration::from_secs(5));
+        let standing = Standing { id: 7, until: Instant::now() };
+        member.set(standing);
+        member.renewed(Standing { until, ..standing });
+        assert_eq!(member.standing().until, until);
+        for (id, until) in [(NOBODY, Instant::now()), (8, Instant::now())] {
+            member.set(Standing { id, until });
+            member.renewed(standing);
+            assert_eq!((member.standing().id, member.standing().until), (id, until));
+        }
     }
 }
