@@ -160,7 +160,7 @@ pub(super) fn is_furniture(line: &str) -> bool {
     }
     let said = line.trim_start_matches(|c: char| !c.is_alphanumeric() && !matches!(c, '©' | '('));
     let begins = |stamp: &&str| said.get(..stamp.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(stamp));
-    STAMPS.iter().any(|stamp| begins(&stamp)) || is_page(line)
+    STAMPS.iter().any(begins) || is_page(line)
 }
 
 fn is_figure(c: char) -> bool {

@@ -28,6 +28,7 @@ impl Bound {
 }
 
 /// What the words before some tokens, and those behind them, say of the number that these are.
+#[expect(clippy::match_same_arms, reason = "the longer words go before the shorter ones")]
 pub(super) fn read(tokens: &[Token], start: usize, end: usize) -> Option<Bound> {
     let money =
         start.checked_sub(1).and_then(|at| tokens.get(at)).is_some_and(|token| matches!(&*token.key, "$" | "€" | "£" | "¥"));

@@ -79,7 +79,7 @@ impl Cause {
     /// What to do, if anything is to be done.
     pub fn hint(&self, trace: Option<&Trace>) -> Option<String> {
         let hint = match self {
-            Self::Found { .. } => return None,
+            Self::Found { .. } | Self::RedirectLoop | Self::NotFound | Self::Gone => return None,
             Self::OverBudget { .. } => "ask with a smaller `-k`, or raise `query.answer.context_tokens`".to_owned(),
             Self::Trimmed { .. } => {
                 "raise `query.retrieve.trim`, or leave it away; sentences count by the question's words, and those far behind the best are \
@@ -111,7 +111,6 @@ impl Cause {
                 format!("ask about that one: `ragstream why {other} …`")
             }
             Self::LeadsOut { .. } => "add that one to `sources`, or name it to `ingest`".to_owned(),
-            Self::RedirectLoop | Self::NotFound | Self::Gone => return None,
             Self::NotGiven => "run `ingest`, which says why it cannot be had".to_owned(),
             Self::NotMet => "name it among the sources' `urls`, or to `ingest`".to_owned(),
             Self::OutsideSources => "add its folder to `sources`, or name it to `ingest`".to_owned(),

@@ -107,7 +107,7 @@ async fn a_person_sees_the_answer_then_its_sources() {
     ];
     let (ended, text) = one(events.into_iter().map(Ok), &Style::default()).await;
     assert!(matches!(ended, Ended::Answered));
-    let shown = "Every month [2].\n\nSee [1, 7?]\n\n\
+    let shown = "Every month [2].\n\nSee [1, 7?]\n\n[7?]: no source has this number.\n\n\
                  Sources\n[2] docs/密钥.md:1  Keys > Rotate\n[1] docs/keys.md:10-11  Keys > Rotate\n\n\
                  Found, not cited\n[3] c.md:1-2  Keys > Rotate\n\n\
                  double/chat · 120 + 9 tokens · price not known · 2.0 s, first token after 2.0 s\n";

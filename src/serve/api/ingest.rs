@@ -25,6 +25,7 @@ use crate::serve::sse;
 /// What is to be ingested, and how.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
+#[expect(clippy::struct_excessive_bools, reason = "the wire's")]
 pub(super) struct Ingest {
     /// Which pipeline, or several as `docs+tickets`; without it, all that are served and name sources, each by a job of its own.
     pipeline: Option<String>,

@@ -67,15 +67,15 @@ fn config(access: &Access) -> StreamableHttpServerConfig {
         .with_legacy_session_mode(false)
         .with_json_response(true)
         .with_sse_keep_alive(Some(KEEP_ALIVE));
-    if !access.is_guarded() {
+    if access.is_guarded() {
+        // With a token it may have any name, and be a page's own origin under any.
+        config.disable_allowed_hosts().disable_allowed_origins()
+    } else {
         let own = ["localhost", "127.0.0.1", "[::1]"].map(|host| format!("http://{host}:*"));
         let listed = access.origins.iter().filter(|origin| origin.origin().is_tuple()).map(|origin| {
             let port = origin.port_or_known_default().map(|port| format!(":{port}")).unwrap_or_default();
             format!("{}://{}{port}", origin.scheme(), origin.host_str().unwrap_or_default())
         });
         config.with_allowed_origins(own.into_iter().chain(listed))
-    } else {
-        // With a token it may have any name, and be a page's own origin under any.
-        config.disable_allowed_hosts().disable_allowed_origins()
     }
 }

@@ -39,7 +39,7 @@ impl Named {
         }
     }
 
-    /// "https://a.example/b, https://a.example/c, …"
+    /// `https://a.example/b, https://a.example/c, …`
     pub(super) fn names(&self) -> String {
         let names: Vec<&str> = self.first.iter().map(Url::as_str).collect();
         let more = if self.count > names.len() as u64 { ", …" } else { "" };
