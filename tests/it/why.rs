@@ -192,9 +192,9 @@ fn names_are_those_that_sources_show() {
 fn what_is_trimmed_away_is_told_so() {
     let project = Project::new();
     for n in 1..=8 {
-        let filler = (0..6)
-            .map(|m| format!("The team of shift {m} reacted quickly and wrote down what witnesses saw. "))
-            .collect::<String>();
+        let told: Vec<_> =
+            (0..6).map(|m| format!("The team of shift {m} reacted quickly and wrote down what witnesses saw. ")).collect();
+        let filler = told.concat();
         project.write(
             &format!("docs/r{n}.md"),
             format!("# Report\n\nA fire broke out in warehouse {n}; the damage was {n}000 euros. {filler}\n"),

@@ -127,7 +127,7 @@ async fn it_is_paid_for_whatever_comes_of_it() {
     assert_eq!((usage.input_tokens, cost(usd)), (Some(72_000), Some(REWRITE + ANSWER + EMBEDDING)));
 
     for (kind, unknown) in [(ErrorKind::BadAnswer, &["double/writer"][..]), (ErrorKind::Auth, &[])] {
-        let writer = Arc::new(Writer { fails: Some(kind), ..Writer::default() });
+        let writer = Arc::new(Writer { fails: Some(kind) });
         let (failed, _) = end(&over(true, &writer), follow_up("Yes.")).await;
         assert_eq!((cost(failed.cost_usd), failed.cost_unknown()), (Some(ANSWER + EMBEDDING), unknown.to_vec()), "{kind:?}");
     }
