@@ -121,7 +121,7 @@ fn workbooks_are_one_table_a_sheet() {
     assert!(doc.text.contains("part\\|201"), "the last row is there");
     assert_eq!(doc.text.matches("| Name | Qty |").count(), 1, "the chunks carry the names of the columns");
     assert!(
-        doc.text.ends_with(" |\n\ncorner"),
+        doc.text.trim_end().ends_with(" |\n\ncorner"),
         "a cell in column 16,384 of the last row is read, and no row of the table above"
     );
     assert!(doc.text.len() < 20_000, "and costs nothing");
