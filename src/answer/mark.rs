@@ -101,10 +101,7 @@ pub(super) fn read(inner: &str) -> Read {
             (last, after) = (Some(second.to_owned()), behind.trim_start_matches(' '));
         }
         ranges.push((first.to_owned(), last));
-        if after.is_empty() {
-            return Read::Whole(ranges);
-        }
-        if after.starts_with('†') {
+        if after.is_empty() || after.starts_with('†') {
             return Read::Whole(ranges);
         }
         if let Some(lines) = after.strip_prefix(':').filter(|_| ranges.len() == 1) {
@@ -202,8 +199,7 @@ fn is_dash(c: char) -> bool {
 pub(crate) fn queried(text: &str, numbers: &[usize]) -> String {
     let mut shown = String::with_capacity(text.len() + numbers.len());
     let mut number = None;
-    let mut before = String::new();
-    let mut placed = false;
+    let (mut cited, mut placed) = (false, false);
     for c in text.chars() {
         match digit(c) {
             Some(value) if !placed => number = Some(number.unwrap_or(0) * 10 + value),
@@ -213,9 +209,8 @@ pub(crate) fn queried(text: &str, numbers: &[usize]) -> String {
                 }
             }
         }
-        let cited = before.contains(|c| digit(c).is_some());
         placed |= cited && (matches!(c, ':' | '†' | '(') || place(&c.to_lowercase().to_string()).is_some());
-        before.push(c);
+        cited |= digit(c).is_some();
         shown.push(c);
     }
     shown

@@ -1,7 +1,7 @@
 //! Numbers that are said to be a bound of another: `over 1,000`, `不到400`, `逾300`.
 
 use super::amount::Decimal;
-use super::lex::Token;
+use super::lex::{Token, key};
 
 /// On which side of the number that is said the other is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,7 +50,7 @@ pub(super) fn read(tokens: &[Token], start: usize, end: usize) -> Option<Bound> 
         (_, "at", "most") | (_, "up", "to") | (_, _, "under" | "below" | "nearly" | "almost" | "近") => Some(Bound::Under),
         _ => None,
     };
-    let ahead = |by: usize| tokens.get(end + by).map(|token| &*token.key).unwrap_or_default();
+    let ahead = |by: usize| key(tokens, end + by);
     // A word for what is counted stands between: `300人以上`.
     let skipped = usize::from(!matches!(ahead(0), "以" | "or") && matches!(ahead(1), "以"));
     before.or(match (ahead(skipped), ahead(skipped + 1)) {

@@ -59,6 +59,11 @@ impl Token {
     }
 }
 
+/// The key of a token at a place, where there is one.
+pub(super) fn key(tokens: &[Token], at: usize) -> &str {
+    tokens.get(at).map(|token| &*token.key).unwrap_or_default()
+}
+
 /// The plain form of a character.
 pub(super) fn plain(c: char) -> char {
     match c {

@@ -34,7 +34,8 @@ fn denied(views: &[View<'_>], clause: &Range<usize>) -> Option<Range<usize>> {
     let mut opposite = None;
     for view in views {
         for (at, sentence) in view.source.sentences.iter().enumerate() {
-            if view.overlap(at) < SHARED * told(view, sentence).max(LEAST) {
+            let overlap = view.overlap(at);
+            if overlap < SHARED * LEAST || overlap < SHARED * told(view, sentence).max(LEAST) {
                 continue;
             }
             if weight(view.source, sentence) > LONGER * whole {
@@ -75,14 +76,15 @@ fn allowed(views: &[View<'_>], clause: &Range<usize>) -> Option<Range<usize>> {
     let mut opposite = None;
     for view in views.iter().filter(|view| view.source.script == claim.script) {
         for (at, sentence) in view.source.sentences.iter().enumerate() {
+            if view.overlap(at) < LEAST {
+                continue;
+            }
             let whole = told(view, sentence);
             if whole < LEAST || view.overlap(at) < whole || weight(view.source, sentence) > LONGER * whole {
                 continue;
             }
             let (its, _) = rule(view.source, sentence)?;
-            // Without another word of denial on either side.
-            let plain = |reading, steps| denials(reading, steps).len() <= 1 && !limits(reading, steps);
-            if its == mine || !plain(claim, clause) || !plain(view.source, sentence) {
+            if its == mine || !is_plain(claim, clause) || !is_plain(view.source, sentence) {
                 return None;
             }
             opposite = Some(tokens(claim, &steps));
@@ -96,12 +98,11 @@ fn translated(views: &[View<'_>], clause: &Range<usize>) -> Option<Range<usize>>
     let [view] = views else { return None };
     let (claim, source) = (view.claim, view.source);
     let other = matches!((claim.script, source.script), (Script::Han, Script::English) | (Script::English, Script::Han));
-    let (mine, steps) = rule(claim, clause).filter(|_| other && !limits(claim, clause) && denials(claim, clause).len() <= 1)?;
+    let (mine, steps) = rule(claim, clause).filter(|_| other && is_plain(claim, clause))?;
     let mut found = source.sentences.iter().filter(|sentence| source.sentences.len() == 1 || is_of(view, clause, sentence));
     let sentence = found.next().filter(|_| found.next().is_none())?;
     let (its, _) = rule(source, sentence)?;
-    let plain = denials(source, sentence).len() <= 1 && !limits(source, sentence);
-    (its != mine && plain && is_short(source, sentence)).then(|| tokens(claim, &steps))
+    (its != mine && is_short(source, sentence) && is_plain(source, sentence)).then(|| tokens(claim, &steps))
 }
 
 /// Whether a sentence has all values of a claim, of which there are some.
@@ -123,6 +124,11 @@ fn is_short(reading: &Reading, sentence: &Range<usize>) -> bool {
     /// A clause or two.
     const MOST: f32 = 14.0;
     weight(reading, sentence) <= MOST
+}
+
+/// Whether some steps have one word of denial at most, and neither exception nor condition.
+fn is_plain(reading: &Reading, steps: &Range<usize>) -> bool {
+    denials(reading, steps).len() <= 1 && !limits(reading, steps)
 }
 
 /// Whether an exception or a condition stands in some steps, of which the rule may be.

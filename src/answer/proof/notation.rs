@@ -8,20 +8,33 @@ use super::lex::{Kind, Token};
 const PARTS: usize = 8;
 
 /// The tokens of a text with such numbers as one token each; `comma`: its tenths stand behind a comma.
-pub(super) fn joined(text: &str, tokens: &[Token], comma: bool) -> Vec<Token> {
-    let mut all = Vec::with_capacity(tokens.len());
-    let mut at = 0;
+pub(super) fn joined(text: &str, tokens: Vec<Token>, comma: bool) -> Vec<Token> {
+    let reader = Reader { text, tokens: &tokens, comma };
+    let (mut found, mut at) = (Vec::new(), 0);
     while let Some(token) = tokens.get(at) {
-        let found = (token.kind == Kind::Number).then(|| Reader { text, tokens, comma }.read(at)).flatten();
-        let Some((key, length, loose)) = found else {
-            all.push(token.clone());
-            at += 1;
-            continue;
-        };
-        let end = tokens.get(at + length - 1).map_or(token.bytes.end, |last| last.bytes.end);
-        all.push(Token { bytes: token.bytes.start..end, key: key.into(), loose, ..token.clone() });
-        at += length;
+        match (token.kind == Kind::Number).then(|| reader.read(at)).flatten() {
+            Some((key, length, loose)) => {
+                found.push((at, key, length, loose));
+                at += length;
+            }
+            None => at += 1,
+        }
     }
+    if found.is_empty() {
+        return tokens;
+    }
+    let mut all = Vec::with_capacity(tokens.len());
+    let (mut rest, mut done) = (tokens.into_iter(), 0);
+    for (at, key, length, loose) in found {
+        all.extend(rest.by_ref().take(at - done));
+        let mut parts = rest.by_ref().take(length);
+        if let Some(first) = parts.next() {
+            let end = parts.last().map_or(first.bytes.end, |last| last.bytes.end);
+            all.push(Token { bytes: first.bytes.start..end, key: key.into(), loose, ..first });
+        }
+        done = at + length;
+    }
+    all.extend(rest);
     all
 }
 

@@ -1,10 +1,6 @@
 //! Quarters of a year, and years of accounts: `Q3`, `third quarter`, `第三季度`, `FY2025`.
 
-use super::lex::{Kind, Token};
-
-fn key(rest: &[Token], at: usize) -> &str {
-    rest.get(at).map(|token| &*token.key).unwrap_or_default()
-}
+use super::lex::{Kind, Token, key};
 
 /// The quarter that begins here, and its tokens.
 pub(super) fn read(rest: &[Token], before: Option<&Token>) -> Option<(u8, usize)> {

@@ -71,7 +71,7 @@ impl Reading {
         let script = Script::of(&tokens);
         // The commas of a table's rows part cells.
         let tokens =
-            if rows { tokens } else { notation::joined(&text, &tokens, matches!(script, Script::Latin | Script::Other)) };
+            if rows { tokens } else { notation::joined(&text, tokens, matches!(script, Script::Latin | Script::Other)) };
         let starts = sentence_starts(&text, &tokens, rows);
         let stemmer = Stemmer::create(Algorithm::English);
         let (mut steps, mut step_at, mut sentences) = (Vec::new(), Vec::with_capacity(tokens.len() + 1), Vec::new());

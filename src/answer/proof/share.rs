@@ -2,7 +2,7 @@
 
 use super::amount::{self, Decimal};
 use super::date::count;
-use super::lex::{Kind, Token};
+use super::lex::{Kind, Token, key};
 
 /// A share, and its tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,10 +33,6 @@ fn of((part, whole): (i128, i128), soft: bool, length: usize) -> Option<Share> {
     let scaled = part.checked_mul(10_i128.pow(KEPT.unsigned_abs() + 2))?.checked_div(whole)?;
     let share = Share { percent: Decimal::new(scaled, -KEPT), parts: Some((part, whole)), soft, length };
     (part < whole).then_some(share)
-}
-
-fn key(rest: &[Token], at: usize) -> &str {
-    rest.get(at).map(|token| &*token.key).unwrap_or_default()
 }
 
 /// `百分之三点五`, `百分之30`, `千分之五`.

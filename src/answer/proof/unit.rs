@@ -1,7 +1,7 @@
 //! Units: what a number is of, and how many of the smallest of its kind it holds.
 
 use super::amount::Decimal;
-use super::lex::{Kind, Token};
+use super::lex::{Kind, Token, key};
 use super::measure::Measure;
 
 /// A unit: so many of the least of its measure.
@@ -97,14 +97,13 @@ fn square(tokens: &[Token]) -> Option<(Unit, usize)> {
 
 /// `percentage points`, `%-points`, `basis points`.
 fn points(tokens: &[Token]) -> Option<(Unit, usize)> {
-    let key = |at: usize| tokens.get(at).map(|token| &*token.key).unwrap_or_default();
-    let at = 1 + usize::from(key(1) == "-");
-    let exponent = match key(0) {
+    let at = 1 + usize::from(key(tokens, 1) == "-");
+    let exponent = match key(tokens, 0) {
         "percentage" | "percent" | "%" => 0,
         "basis" => -2,
         _ => return None,
     };
-    matches!(key(at), "point" | "points").then(|| (unit(Measure::Points, 1, exponent), at + 1))
+    matches!(key(tokens, at), "point" | "points").then(|| (unit(Measure::Points, 1, exponent), at + 1))
 }
 
 /// What a word with a capital that is a unit is of, and no name: `USD`, `Celsius`.

@@ -7,7 +7,7 @@ use super::bound;
 use super::clock;
 use super::date::{self, Date};
 use super::function::is_function;
-use super::lex::{Gap, Kind, Token, lex};
+use super::lex::{Gap, Kind, Token, key, lex};
 use super::measure::Measure;
 use super::notation;
 use super::number::{Match, Number, against, same};
@@ -397,8 +397,7 @@ fn number(tokens: &[Token], at: usize, rest: &[Token]) -> Option<(What, usize)> 
 
 /// The tokens that say a half more: `八个半小时`, `eight and a half hours`.
 fn half(rest: &[Token]) -> Option<usize> {
-    let key = |at: usize| rest.get(at).map(|token| &*token.key).unwrap_or_default();
-    match (key(0), key(1), key(2)) {
+    match (key(rest, 0), key(rest, 1), key(rest, 2)) {
         ("个", "半", "小" | "月" | "钟" | "世" | "星" | "百") => Some(2),
         ("and", "a", "half") => Some(3),
         _ => None,
