@@ -36,7 +36,7 @@ use super::retrieve::{Found, Retriever, off_runtime};
 use super::source::{Source, sources_of};
 use super::told;
 use super::void::Void;
-use super::whole::{Asked, SEVERAL};
+use super::whole::{Asked, Estimate, SEVERAL};
 use crate::error::Error;
 use crate::providers::{ChatModel, ChatRequest, Message, Role};
 use crate::tokenizer::{Tokenizer, TokenizerName};
@@ -273,7 +273,7 @@ impl Answerer {
             let plan = answerer.plan_for(&question);
             let text = conversation.search.as_ref().unwrap_or(&question.text);
             let whole = answerer.whole(Asked { text, question: &question, plan: &plan, models: &models }).await?;
-            let remark = whole.as_ref().map(|(_, estimate)| AnswerEvent::Incomplete(estimate.remark()));
+            let remark = whole.as_ref().map(|(_, estimate)| AnswerEvent::Incomplete(estimate.remark(Estimate::HOW)));
             if let Some((pass, estimate)) = whole {
                 if estimate.reads {
                     let asked = Asked { text, question: &question, plan: &plan, models: &models };

@@ -39,16 +39,14 @@ impl Conversation {
         let newest = turns.get(turns.len().saturating_sub(history::EXCHANGES)..).unwrap_or_default().to_vec();
         let (budget, count) = (plan.context_tokens / history::PART, Arc::clone(count));
         let fitted = off_runtime("fit what was said into the prompt", move || {
-            let fitted = history::fit(&newest, budget, &*count);
-            let all_answered = newest.iter().all(|exchange| !exchange.answer.trim().is_empty());
-            let said = if all_answered || !unanswered { fitted.clone() } else { history::asked(&newest, budget, &*count) };
-            (fitted, said)
+            let unanswered = unanswered && newest.iter().any(|exchange| exchange.answer.trim().is_empty());
+            if unanswered { history::asked(&newest, budget, &*count) } else { history::fit(&newest, budget, &*count) }
         });
-        let (history, said) = fitted.await.unwrap_or_default();
-        if said.is_empty() {
+        let history = fitted.await.unwrap_or_default();
+        if history.is_empty() {
             return Self { before, ..Self::default() };
         }
-        match rewrite::counted(&**model, &said, &question.text, plan.temperature, paid).await {
+        match rewrite::counted(&**model, &history, &question.text, plan.temperature, paid).await {
             Some(text) => {
                 let search = Some(text).filter(|text| text != question.text.trim());
                 Self { history, search, before: Vec::new() }

@@ -411,9 +411,7 @@ impl Retriever {
         let mut answer = embedder.embed(&[question.to_owned()], InputType::Query).await?;
         // An ingest tells of a model whose price nobody knows; here it would be a remark on each answer.
         if let Some(price) = embedder.price().filter(|price| *price != Price::FREE) {
-            let usage = Usage::new(answer.tokens, Some(0));
-            let spent = Judging { model: embedder.model().to_owned(), usage, cost_usd: usage.cost(Some(price)) };
-            paid.get_or_init(|| spent);
+            paid.get_or_init(|| Judging::of(embedder.model(), Some(price), Usage::new(answer.tokens, Some(0))));
         }
         match (answer.vectors.pop(), answer.vectors.len()) {
             (Some(vector), 0) => {

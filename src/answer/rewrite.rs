@@ -53,8 +53,7 @@ pub(super) async fn counted(
     };
     match tokio::time::timeout(TIMEOUT, written(model, request)).await {
         Ok(Ok((text, usage))) => {
-            let cost_usd = usage.cost(model.price());
-            paid.asked([Judging { model: model.model().to_owned(), usage, cost_usd }]);
+            paid.asked([Judging::of(model.model(), model.price(), usage)]);
             cleaned(&text)
         }
         Ok(Err(error)) => {

@@ -54,7 +54,7 @@ impl Answerer {
             return Ok(None);
         }
         let (text, count) = (question.text.clone(), passages.len());
-        let undated = passages.first().is_some_and(|passage| passage.modified == 0);
+        let undated = passages.first().is_some_and(|passage| passage.modified == crate::vectordb::UNDATED);
         let lacking = off_runtime("look for the question's words", move || lacking(&text, &passages)).await?;
         let way = Way { retriever, question: &question.text, plan, uri };
         let (mut trace, found) = way.follow().await?;

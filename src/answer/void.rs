@@ -22,10 +22,14 @@ pub struct Judging {
 }
 
 impl Judging {
+    /// What a request to this model took.
+    pub(super) fn of(model: &str, price: Option<Price>, usage: Usage) -> Self {
+        Self { model: model.to_owned(), usage, cost_usd: usage.cost(price) }
+    }
+
     /// What a request to this model took that failed so; `None`: nothing that would be billed.
     pub(super) fn failed(model: &str, price: Option<Price>, error: &ProviderError) -> Option<Self> {
-        let usage = error.billed()?;
-        Some(Self { model: model.to_owned(), usage, cost_usd: usage.cost(price) })
+        Some(Self::of(model, price, error.billed()?))
     }
 }
 
@@ -44,8 +48,7 @@ impl Void {
 
     /// The answer of this model was cancelled: how much of it is billed nobody knows, unless it is free.
     pub(super) fn cancelled(&self, model: &str, price: Option<Price>) {
-        let usage = Usage::default();
-        self.add([Judging { model: model.to_owned(), usage, cost_usd: usage.cost(price) }]);
+        self.add([Judging::of(model, price, Usage::default())]);
     }
 
     /// Those of a model are summed, what is known of it apart from what is not.

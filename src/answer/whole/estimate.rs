@@ -69,15 +69,17 @@ impl fmt::Display for Estimate {
 }
 
 impl Estimate {
-    /// The remark on an answer that is written from the best passages alone.
-    pub(in crate::answer) fn remark(&self) -> String {
+    /// What has all documents read, wherever nothing else is said.
+    pub(in crate::answer) const HOW: &str = "--all, /all in a chat, \"all\": true over HTTP";
+
+    /// The remark on an answer that is written from the best passages alone; `how`: what has all of them read, for whoever is told.
+    pub(crate) fn remark(&self, how: &str) -> String {
         let all = match self.documents {
             1 => "the whole document".to_owned(),
             documents => format!("all {documents} documents"),
         };
         format!(
-            "This question seems to be about all documents, and the passages found for it are not all. To have {all} read: --all, /all in \
-             a chat, \"all\": true over HTTP ({self})."
+            "This question seems to be about all documents, and the passages found for it are not all. To have {all} read: {how} ({self})."
         )
     }
 }
@@ -122,7 +124,7 @@ mod tests {
         };
         let shown = "41 requests, about 1.2 million + 13 thousand tokens, about $0.99, at most $1.50, 3.2 minutes at the quota";
         assert_eq!(estimate.to_string(), shown);
-        let remark = estimate.remark();
+        let remark = estimate.remark(Estimate::HOW);
         assert!(
             remark.contains("To have all 1204 documents read: --all, /all in a chat, \"all\": true over HTTP (41 req"),
             "{remark}"

@@ -148,7 +148,7 @@ impl Teller {
     fn end(&mut self, summary: &AnswerSummary) -> Vec<Said> {
         let mut said = Vec::new();
         if summary.outcome == AnswerOutcome::NothingFound {
-            let english = summary.note().map_or("", crate::answer::Note::text);
+            let english = summary.note().map_or("", Note::text);
             said.push(self.text(if self.chinese { "没有找到与此问题有关的内容。" } else { english }.to_owned(), &[]));
         }
         // Where nothing is shown, nobody knows that it has ended, and why.
@@ -190,20 +190,15 @@ fn silent(stop: StopReason, chinese: bool) -> &'static str {
 
 /// That not all is read that the question is about, and what has it read here.
 fn unread(estimate: &Estimate, chinese: bool) -> String {
-    let documents = estimate.documents;
     if chinese {
-        let Estimate { requests, input_tokens, output_tokens, .. } = estimate;
+        let Estimate { documents, requests, input_tokens, output_tokens, .. } = estimate;
         let cost = estimate.cost_usd.map_or("价格未知".to_owned(), |cost| format!("约 ${cost:.2}"));
         return format!(
             "这个问题似乎涉及全部文档，而下面只用到了找到的段落。要读完全部 {documents} 篇，请以“/all 问题”再问一次，\
              或在请求里写 \"all\": true（{requests} 次请求，约 {input_tokens} + {output_tokens} 个 token，{cost}）。"
         );
     }
-    let all = if documents == 1 { "the whole document".to_owned() } else { format!("all {documents} documents") };
-    format!(
-        "This question seems to be about all documents, and the passages found for it are not all. To have {all} read: ask it again as \
-         /all QUESTION, or send \"all\": true with the request ({estimate})."
-    )
+    estimate.remark("ask it again as /all QUESTION, or send \"all\": true with the request")
 }
 
 #[cfg(test)]
