@@ -95,7 +95,7 @@ impl Reader {
                 _ => {}
             },
             Token::Word(word, number) => {
-                if self.skipping > 0 && is_character(word) {
+                if self.skipping > 0 && character(word).is_some() {
                     self.skipping -= 1;
                     return;
                 }
@@ -277,20 +277,16 @@ impl Reader {
             "clvmrg" => self.rows.goes_on(),
             "clmrg" => self.rows.joins_left(),
             "trhdr" => self.rows.is_header(),
-            "emdash" => self.char('—'),
-            "endash" => self.char('–'),
-            "lquote" => self.char('‘'),
-            "rquote" => self.char('’'),
-            "ldblquote" => self.char('“'),
-            "rdblquote" => self.char('”'),
-            "bullet" => self.char('•'),
-            "emspace" | "enspace" | "qmspace" => self.char(' '),
             "chftn" if self.state.destination != Note => {
                 self.count += 1;
                 let mark = format!("[^{}]", self.count);
                 self.text(&mark);
             }
-            _ => {}
+            _ => {
+                if let Some(c) = character(word) {
+                    self.char(c);
+                }
+            }
         }
     }
 
@@ -473,10 +469,17 @@ impl Reader {
     }
 }
 
-/// Words that stand for one character, which may be what stands behind `\u` for readers that do not know it.
-fn is_character(word: &str) -> bool {
-    matches!(
-        word,
-        "emdash" | "endash" | "lquote" | "rquote" | "ldblquote" | "rdblquote" | "bullet" | "emspace" | "enspace" | "qmspace"
-    )
+/// The character that a word stands for. It may be what stands behind `\u` for readers that do not know that.
+fn character(word: &str) -> Option<char> {
+    Some(match word {
+        "emdash" => '—',
+        "endash" => '–',
+        "lquote" => '‘',
+        "rquote" => '’',
+        "ldblquote" => '“',
+        "rdblquote" => '”',
+        "bullet" => '•',
+        "emspace" | "enspace" | "qmspace" => ' ',
+        _ => return None,
+    })
 }

@@ -98,11 +98,12 @@ fn band_of(words: &[Word], gutter: White, size: f64) -> (Vec<Word>, Vec<f64>) {
 /// that of the rows. `None` if there are none, or too few rows besides.
 fn without_lone_lines(band: &[Word], cuts: &[f64], gutter: White) -> Option<White> {
     let lines = lines::lines(band.to_vec());
-    let cells = |line: &Line| -> Vec<usize> {
-        let of = |(column, words): (usize, Vec<Word>)| (!words.is_empty()).then_some(column);
+    // The columns in which there are words, and where these begin.
+    let cells = |line: &Line| -> Vec<(usize, f64)> {
+        let of = |(column, words): (usize, Vec<Word>)| Some((column, words.iter().map(|word| word.x0).reduce(f64::min)?));
         split(line.words.clone(), cuts).into_iter().enumerate().filter_map(of).collect()
     };
-    let rows: Vec<(&Line, Vec<usize>)> = lines.iter().map(|line| (line, cells(line))).collect();
+    let rows: Vec<(&Line, Vec<(usize, f64)>)> = lines.iter().map(|line| (line, cells(line))).collect();
     let several = || rows.iter().filter(|(_, cells)| cells.len() > 1);
     let size = lines::main_size(several().flat_map(|(line, _)| &line.words));
     let usual = {
@@ -113,13 +114,13 @@ fn without_lone_lines(band: &[Word], cuts: &[f64], gutter: White) -> Option<Whit
     };
     let is_lone = |at: usize, beside: Option<usize>| {
         let Some((line, own)) = rows.get(at) else { return false };
-        let [column] = own.as_slice() else { return false };
+        let [(column, _)] = own.as_slice() else { return false };
         let step = beside.and_then(|at| rows.get(at)).map_or(0.0, |(other, _)| (other.y - line.y).abs());
-        let has_cells = several().any(|(_, cells)| cells.contains(column));
-        let starts =
-            |row: &Line| split(row.words.clone(), cuts).get(*column).and_then(|c| c.iter().map(|w| w.x0).reduce(f64::min));
-        let is_at_edge = several().filter_map(|(row, _)| starts(row)).any(|x| (x - line.x0).abs() < 0.3 * size);
-        (line.size - size).abs() > 0.1 * size || !has_cells || (!is_at_edge && (step - usual).abs() > 0.1 * usual)
+        let starts = || several().flat_map(|(_, cells)| cells).filter(|(of, _)| of == column).map(|(_, start)| *start);
+        let is_at_edge = || starts().any(|start| (start - line.x0).abs() < 0.3 * size);
+        (line.size - size).abs() > 0.1 * size
+            || starts().next().is_none()
+            || (step - usual).abs() > 0.1 * usual && !is_at_edge()
     };
     let (mut first, mut last) = (0, rows.len().checked_sub(1)?);
     while is_lone(first, Some(first + 1)) {
@@ -131,8 +132,8 @@ fn without_lone_lines(band: &[Word], cuts: &[f64], gutter: White) -> Option<Whit
     if (first == 0 && last + 1 == rows.len()) || last < first + 2 {
         return None;
     }
-    let top = |(line, _): &(&Line, Vec<usize>)| line.words.iter().map(Word::top).fold(f64::INFINITY, f64::min);
-    let bottom = |(line, _): &(&Line, Vec<usize>)| line.words.iter().map(Word::bottom).fold(f64::NEG_INFINITY, f64::max);
+    let top = |(line, _): &(&Line, Vec<(usize, f64)>)| line.words.iter().map(Word::top).fold(f64::INFINITY, f64::min);
+    let bottom = |(line, _): &(&Line, Vec<(usize, f64)>)| line.words.iter().map(Word::bottom).fold(f64::NEG_INFINITY, f64::max);
     Some(White { y0: top(rows.get(first)?), y1: bottom(rows.get(last)?), ..gutter })
 }
 

@@ -14,22 +14,26 @@ const HIGH: f64 = 0.3;
 /// thing on the page before, rules part both into columns of the same widths, and its first row is no header of its own. Its rows
 /// stay on their page, which is named when they are quoted.
 pub(super) fn name_columns(sheets: &mut [Sheet]) {
-    let mut before: Option<(usize, Found)> = None;
-    for sheet in sheets {
-        let (number, height) = (sheet.number, sheet.height.max(1.0));
-        if let Some(block) = sheet.blocks.first_mut()
+    for at in 1..sheets.len() {
+        let (done, rest) = sheets.split_at_mut(at);
+        let (Some(page), Some(sheet)) = (done.last(), rest.first_mut()) else { continue };
+        if page.number + 1 == sheet.number
+            && let Some(above) = cut_off(page)
+            && let Some(block) = sheet.blocks.first_mut()
             && let Some(found) = &mut block.ruled
-            && let Some((_, above)) = before.take().filter(|(page, _)| page + 1 == number)
-            && found.bounds.y0 < HIGH * height
-            && have_same_columns(&above, found)
+            && found.bounds.y0 < HIGH * sheet.height.max(1.0)
+            && have_same_columns(above, found)
             && found.table.go_on_from(&above.table)
         {
             block.content = Content::Table(found.table.to_markdown());
         }
-        let last = sheet.blocks.iter().rev().find(|block| !block.is_note && !block.is_turned);
-        let last = last.and_then(|block| block.ruled.as_deref()).filter(|found| found.bounds.y1 > LOW * height);
-        before = last.map(|found| (number, found.clone()));
     }
+}
+
+/// The table that a page ends with, near its lower edge.
+fn cut_off(sheet: &Sheet) -> Option<&Found> {
+    let last = sheet.blocks.iter().rev().find(|block| !block.is_note && !block.is_turned)?;
+    last.ruled.as_deref().filter(|found| found.bounds.y1 > LOW * sheet.height.max(1.0))
 }
 
 fn have_same_columns(one: &Found, other: &Found) -> bool {

@@ -102,8 +102,7 @@ impl<'a> Grid<'a> {
     #[cfg(feature = "pdf")]
     pub(super) fn is_headed(&self) -> bool {
         let Some((first, below)) = self.rows.split_first() else { return false };
-        let quantity = |text: &str| is_number(text) && !is_year(text);
-        !first.iter().any(|place| quantity(&place.cell.text))
+        !first.iter().any(is_quantity)
             && first.iter().filter(|place| says(place)).any(|place| stands_over_numbers(place, below))
     }
 
@@ -178,11 +177,15 @@ fn is_divided(rows: &[Vec<Place>]) -> bool {
         says(above) && above.columns.len() > 1 && count > 1
     };
     let covered = |place: &Place| first.iter().any(|above| beneath(above) && above.columns.contains(&place.columns.start));
-    let quantity = |place: &&&Place| is_number(&place.cell.text) && !is_year(&place.cell.text);
-    if below.is_empty() || !first.iter().any(beneath) || names.iter().any(|place| quantity(&place)) {
+    if below.is_empty() || !first.iter().any(beneath) || names.iter().any(|place| is_quantity(place)) {
         return false;
     }
     names.iter().all(|place| covered(place)) || names.iter().any(|place| covered(place) && stands_over_numbers(place, below))
+}
+
+/// Whether a number stands there that is no year.
+fn is_quantity(place: &Place) -> bool {
+    is_number(&place.cell.text) && !is_year(&place.cell.text)
 }
 
 /// Whether most of what stands below a place is a number.
@@ -202,15 +205,7 @@ fn looks_like_data(rows: &[Vec<Place>]) -> bool {
     if first.first().is_none_or(|place| place.cell.text.trim().is_empty()) {
         return false;
     }
-    first.iter().any(|place| {
-        let column = place.columns.start;
-        let values = || {
-            let at = |row: &'_ Vec<Place>| row.iter().find(|p| p.columns.contains(&column)).map(|p| is_number(&p.cell.text));
-            below.iter().take(50).filter_map(at)
-        };
-        let numbers = values().filter(|number| *number).count();
-        is_number(&place.cell.text) && !is_year(&place.cell.text) && 2 * numbers > values().count()
-    })
+    first.iter().any(|place| is_quantity(place) && stands_over_numbers(place, below))
 }
 
 /// Begins like a quantity: `16 GB`, `-3 %`, `$5`.

@@ -56,21 +56,18 @@ fn is_letter(c: char, quote: Option<char>) -> bool {
 /// The character that a text begins with as an escape, or two, and what follows.
 fn escaped(text: &str) -> Option<(char, &str)> {
     let (first, after) = unit(text)?;
-    match char::from_u32(first) {
-        Some(c) => Some((c, after)),
-        None if first < 0xdc00 => {
-            let (second, after) = unit(after).filter(|(second, _)| (0xdc00..0xe000).contains(second))?;
-            Some((char::from_u32(0x10000 + ((first - 0xd800) << 10) + (second - 0xdc00))?, after))
-        }
-        None => None,
+    if let Some(c) = char::from_u32(first.into()) {
+        return Some((c, after));
     }
+    let (second, after) = unit(after)?;
+    Some((char::decode_utf16([first, second]).next()?.ok()?, after))
 }
 
 /// The UTF-16 unit of one escape, and what follows.
-fn unit(text: &str) -> Option<(u32, &str)> {
+fn unit(text: &str) -> Option<(u16, &str)> {
     let (digits, after) = text.strip_prefix("\\u")?.split_at_checked(4)?;
-    let is_number = digits.bytes().all(|b| b.is_ascii_hexdigit());
-    is_number.then(|| u32::from_str_radix(digits, 16).ok()).flatten().map(|unit| (unit, after))
+    let digits = Some(digits).filter(|digits| digits.bytes().all(|b| b.is_ascii_hexdigit()))?;
+    Some((u16::from_str_radix(digits, 16).ok()?, after))
 }
 
 #[cfg(test)]
