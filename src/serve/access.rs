@@ -47,8 +47,8 @@ impl Access {
 
     /// Whether this is one of the tokens.
     pub(super) fn knows(&self, token: &str) -> bool {
-        let in_file = self.token_file.as_ref().is_some_and(|file| file.knows(token));
-        self.tokens.iter().fold(in_file, |known, of| known | of.is(token))
+        let asked = Token::asked(token);
+        asked.is_among(&self.tokens) | self.token_file.as_ref().is_some_and(|file| file.knows(&asked))
     }
 
     /// Whether the page that asks is ours, or one that is listed. A program says no origin.

@@ -9,6 +9,7 @@ use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use axum::http::StatusCode;
 use futures_util::stream::BoxStream;
 use futures_util::{Stream, StreamExt as _};
 use serde_json::Value;
@@ -264,7 +265,7 @@ impl Kept {
                     }
                     // Who reads more slowly than is kept must not take what is left for all of it.
                     Err(fault) => {
-                        yield serde_json::to_value(fault.line()).unwrap_or_default();
+                        yield fault.value();
                         return;
                     }
                 }
@@ -292,7 +293,7 @@ impl Kept {
 }
 
 fn forgotten() -> Fault {
-    let gone = axum::http::StatusCode::GONE;
+    let gone = StatusCode::GONE;
     Fault::new(
         gone,
         "gone",
@@ -323,7 +324,7 @@ where
         let lines = match begin.await {
             Ok(lines) => lines,
             Err(fault) => {
-                kept.push(serde_json::to_value(fault.line()).unwrap_or_default());
+                kept.push(fault.value());
                 kept.state.send_modify(|state| state.begun = Some(Err(fault)));
                 return;
             }
@@ -339,8 +340,8 @@ where
         () = kept.deserted() => tracing::debug!(id = %kept.id, "an answer that nobody reads is dropped"),
         // Who reads on must not take what there is for all of it.
         () = kept.stop.cancelled() => {
-            let stopped = Fault::new(axum::http::StatusCode::GONE, "stopped", "the answer was stopped before its end");
-            kept.push(serde_json::to_value(stopped.line()).unwrap_or_default());
+            let stopped = Fault::new(StatusCode::GONE, "stopped", "the answer was stopped before its end");
+            kept.push(stopped.value());
         }
     }
 }

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use serde_json::Value;
 
 use crate::answer::wire::Line;
 use crate::error::{Error, Origin, reason};
@@ -56,6 +57,11 @@ impl Fault {
             retry_after: Some(COME_AGAIN),
             ..Self::new(StatusCode::SERVICE_UNAVAILABLE, "stopping", "the service is about to end")
         }
+    }
+
+    /// The line of it, as JSON.
+    pub(super) fn value(&self) -> Value {
+        serde_json::to_value(self.line()).unwrap_or_default()
     }
 
     /// The line of it.

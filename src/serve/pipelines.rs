@@ -220,12 +220,17 @@ pub(super) async fn watch(pipelines: Arc<Pipelines>, stop: CancellationToken) {
             tracing::info!(pipeline = served.name, "{}", reason(&error));
         }
     }
+    keep_looking(stop, move || pipelines.all().iter().for_each(|served| pipelines.reload(served))).await;
+}
+
+/// Looks at files now and then.
+pub(super) async fn keep_looking(stop: CancellationToken, look: impl Fn() + Send + Sync + 'static) {
+    let look = Arc::new(look);
     let mut ticks = tokio::time::interval(LOOK);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     while !stop.is_cancelled() {
         ticks.tick().await;
-        let looked = Arc::clone(&pipelines);
-        let look = move || looked.all().iter().for_each(|served| looked.reload(served));
-        let _ = tokio::task::spawn_blocking(look).await;
+        let look = Arc::clone(&look);
+        let _ = tokio::task::spawn_blocking(move || look()).await;
     }
 }

@@ -3,15 +3,12 @@
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
-use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
 use super::error::ServeError;
+use super::pipelines::keep_looking;
 use crate::error::reason;
-
-/// How often the file is looked at.
-const LOOK: Duration = Duration::from_secs(1);
 
 /// A token, of which only the hash is kept.
 #[derive(Clone, PartialEq, Eq)]
@@ -31,9 +28,14 @@ impl Token {
         Ok(Self(blake3::hash(token.as_bytes())))
     }
 
-    /// Compared in constant time.
-    pub(super) fn is(&self, token: &str) -> bool {
-        self.0 == blake3::hash(token.as_bytes())
+    /// The hash of what is taken for a token.
+    pub(super) fn asked(token: &str) -> Self {
+        Self(blake3::hash(token.as_bytes()))
+    }
+
+    /// Whether it is one of these. All of them are compared, each in constant time.
+    pub(super) fn is_among(&self, tokens: &[Self]) -> bool {
+        tokens.iter().fold(false, |known, of| known | (of.0 == self.0))
     }
 }
 
@@ -72,9 +74,8 @@ impl TokenFile {
     }
 
     /// Whether this is one of the tokens.
-    pub(super) fn knows(&self, token: &str) -> bool {
-        let tokens = self.0.tokens.read().unwrap_or_else(PoisonError::into_inner);
-        tokens.iter().fold(false, |known, of| known | of.is(token))
+    pub(super) fn knows(&self, asked: &Token) -> bool {
+        asked.is_among(&self.0.tokens.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Takes over what is in it now. A file that is gone, empty or not valid changes nothing, so that a slip opens no door and locks
@@ -118,13 +119,7 @@ fn read(path: &Path) -> Result<Vec<Token>, ServeError> {
 
 /// Looks at the file now and then.
 pub(super) async fn watch(file: TokenFile, stop: CancellationToken) {
-    let mut ticks = tokio::time::interval(LOOK);
-    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    while !stop.is_cancelled() {
-        ticks.tick().await;
-        let looked = file.clone();
-        let _ = tokio::task::spawn_blocking(move || looked.look()).await;
-    }
+    keep_looking(stop, move || file.look()).await;
 }
 
 #[cfg(test)]
@@ -141,24 +136,25 @@ mod tests {
         let path = folder.path().join("tokens");
         std::fs::write(&path, format!("# ours\n{A}\n")).unwrap();
         let file = TokenFile::open(&path).unwrap();
-        assert!(file.knows(A) && !file.knows(B));
+        let knows = |token: &str| file.knows(&Token::asked(token));
+        assert!(knows(A) && !knows(B));
 
         std::fs::write(&path, B).unwrap();
         file.look();
-        assert!(!file.knows(A) && file.knows(B));
+        assert!(!knows(A) && knows(B));
 
         for broken in ["", "# none\n", "short", &format!("{A}\nshort\n")] {
             std::fs::write(&path, broken).unwrap();
             file.look();
-            assert!(file.knows(B) && !file.knows(A) && !file.knows(""), "{broken:?}");
+            assert!(knows(B) && !knows(A) && !knows(""), "{broken:?}");
             assert!(file.0.trouble.lock().unwrap().is_some(), "{broken:?}");
         }
         std::fs::remove_file(&path).unwrap();
         file.look();
-        assert!(file.knows(B) && file.0.trouble.lock().unwrap().as_ref().unwrap().starts_with("cannot read"));
+        assert!(knows(B) && file.0.trouble.lock().unwrap().as_ref().unwrap().starts_with("cannot read"));
 
         std::fs::write(&path, format!("{A}\n{B}\n")).unwrap();
         file.look();
-        assert!(file.knows(A) && file.knows(B) && file.0.trouble.lock().unwrap().is_none());
+        assert!(knows(A) && knows(B) && file.0.trouble.lock().unwrap().is_none());
     }
 }
