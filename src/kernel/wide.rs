@@ -39,8 +39,8 @@ impl Path {
 
     fn run<W: Work>(self, work: W) {
         match self {
-            Self::Avx2(v3) => v3.vectorize(Compiled(v3, work)),
-            Self::Avx512(v4) => v4.vectorize(Compiled(v4, work)),
+            Self::Avx2(v3) => v3.vectorize(Compiled::<_, _, { avx2::ROWS }>(v3, work)),
+            Self::Avx512(v4) => v4.vectorize(Compiled::<_, _, { avx512::ROWS }>(v4, work)),
         }
     }
 }
@@ -60,25 +60,15 @@ trait Work {
 }
 
 /// What is compiled for a kind of processor.
-struct Compiled<I, W>(I, W);
+struct Compiled<L, W, const ROWS: usize>(L, W);
 
-impl<W: Work> pulp::NullaryFnOnce for Compiled<V3, W> {
+impl<L: Multiply<ROWS>, W: Work, const ROWS: usize> pulp::NullaryFnOnce for Compiled<L, W, ROWS> {
     type Output = ();
 
     #[inline(always)]
-    #[allow(clippy::inline_always, reason = "what is not inlined is not compiled for AVX2")]
+    #[allow(clippy::inline_always, reason = "what is not inlined is not compiled for the processor")]
     fn call(self) {
-        self.1.run(self.0);
-    }
-}
-
-impl<W: Work> pulp::NullaryFnOnce for Compiled<Avx512, W> {
-    type Output = ();
-
-    #[inline(always)]
-    #[allow(clippy::inline_always, reason = "what is not inlined is not compiled for AVX-512")]
-    fn call(self) {
-        self.1.run(self.0);
+        self.1.run::<L, ROWS>(self.0);
     }
 }
 

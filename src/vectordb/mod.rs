@@ -42,7 +42,7 @@ const LANG: &str = "lang";
 /// The payload key of a document's modification time.
 const MODIFIED: &str = "modified";
 /// What stands for a time that nobody knows, in payloads that were written long ago, too.
-const UNDATED: i64 = 0;
+pub(crate) const UNDATED: i64 = 0;
 /// The payload key of what else is known of a document.
 const METADATA: &str = "metadata";
 /// The payload keys that conditions look into by an index, besides [`MODIFIED`], which is a number.

@@ -24,7 +24,7 @@ use super::{Multiply, Pair, Sums};
 use crate::COLUMNS;
 
 /// With [`COLUMNS`] they fill the sixteen registers: eight sums, four of the right matrix, two of the left one, two for what is between.
-const ROWS: usize = 4;
+pub(super) const ROWS: usize = 4;
 
 impl Multiply<ROWS> for V3 {
     /// As [`own_products`], four at a time: a pair and its neighbour, and once more the other way round, which is left aside.

@@ -19,7 +19,7 @@ use crate::COLUMNS;
 use crate::cpu::Avx512;
 
 /// With [`PANELS`] they fill the thirty-two registers: twenty-four sums, three of the right matrix, the rest of the left one.
-const ROWS: usize = 8;
+pub(super) const ROWS: usize = 8;
 /// Panels that are multiplied at once: each number of the left matrix is read for so many of them.
 const PANELS: usize = 3;
 /// Rows of a short strip.

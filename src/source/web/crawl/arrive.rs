@@ -83,14 +83,19 @@ impl Crawl {
         self.settle(place, &visit, record, batch).await
     }
 
+    /// Counts a page that is not there and never was, where a link leads to it.
+    fn absent(&mut self, visit: &Visit, record: &PageRecord) {
+        if record.version.is_none() && visit.seed.is_none() && visit.turn == Turn::Linked {
+            self.tally.absent.add(&visit.url);
+        }
+    }
+
     /// A page that is not there: it is looked at once more, at the end.
     async fn missing(&mut self, place: Place, visit: Visit, mut record: PageRecord) -> Result<(), Ended> {
         if visit.seed.is_some() {
             self.lost(&visit, "there is no such page (404)".to_owned()).await?;
         }
-        if record.version.is_none() && visit.seed.is_none() && visit.turn == Turn::Linked {
-            self.tally.absent.add(&visit.url);
-        }
+        self.absent(&visit, &record);
         record.look = Look::Missing;
         let mut batch = Batch::default();
         if record.version.is_some() && visit.seed.is_none() {
@@ -104,9 +109,7 @@ impl Crawl {
         if visit.seed.is_some() {
             self.lost(&visit, "there is no such page any more (410)".to_owned()).await?;
         } else {
-            if record.version.is_none() && visit.turn == Turn::Linked {
-                self.tally.absent.add(&visit.url);
-            }
+            self.absent(&visit, &record);
             record.version = None;
         }
         record.look = Look::Gone;
