@@ -35,7 +35,7 @@ impl Token {
 
     /// Whether it is one of these. All of them are compared, each in constant time.
     pub(super) fn is_among(&self, tokens: &[Self]) -> bool {
-        tokens.iter().fold(false, |known, of| known | (of.0 == self.0))
+        tokens.iter().map(|of| of == self).fold(false, |known, is| known | is)
     }
 }
 
