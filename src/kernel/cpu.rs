@@ -8,6 +8,9 @@ pub enum Cpu {
     /// AVX2 and FMA: x86 since 2013 (Haswell) and 2017 (Zen).
     #[cfg(target_arch = "x86_64")]
     Avx2(pulp::x86::V3),
+    /// AVX2 with AVX-VNNI: Intel's processors without AVX-512 since 2021 (Alder Lake), Zen since 2024 (Zen 5).
+    #[cfg(target_arch = "x86_64")]
+    AvxVnni(AvxVnni),
     /// AVX-512 with VNNI: servers since 2019 (Cascade Lake, Ice Lake), Zen since 2022 (Zen 4).
     #[cfg(target_arch = "x86_64")]
     Avx512(Avx512),
@@ -40,6 +43,37 @@ pulp::simd_type! {
     }
 }
 
+/// Proof that there is AVX-VNNI beside AVX2.
+#[cfg(target_arch = "x86_64")]
+#[derive(Debug, Clone, Copy)]
+pub struct AvxVnni {
+    /// For all that VNNI has no instructions for.
+    pub(crate) v3: pulp::x86::V3,
+}
+
+#[cfg(target_arch = "x86_64")]
+impl AvxVnni {
+    fn try_new() -> Option<Self> {
+        let v3 = pulp::x86::V3::try_new()?;
+        std::arch::is_x86_feature_detected!("avxvnni").then_some(Self { v3 })
+    }
+
+    /// Compiles what is given, and all that is inlined into it, for AVX-VNNI.
+    #[allow(clippy::unused_self, reason = "proof that it will run as compiled")]
+    pub(crate) fn vectorize<F: pulp::NullaryFnOnce>(self, work: F) -> F::Output {
+        #[allow(unused_variables, reason = "where there is no AVX-VNNI")]
+        #[multiversion::multiversion(targets("x86_64+avx2+avxvnni+bmi1+bmi2+fma+lzcnt+popcnt"))]
+        fn call<F: pulp::NullaryFnOnce>(work: F) -> F::Output {
+            multiversion::target::match_target! {
+                "x86_64+avxvnni" => work.call(),
+                // Not compiled once more for what there never is.
+                _ => unreachable!("there is AVX-VNNI"),
+            }
+        }
+        call(work)
+    }
+}
+
 use super::lanes::{Lanes, Plain};
 
 /// Arithmetic to be compiled for the instructions that there are. `run` and all that it calls are to be inlined.
@@ -60,7 +94,10 @@ impl Cpu {
     /// All that this processor can be, the best first.
     pub fn available() -> impl Iterator<Item = Self> {
         #[cfg(target_arch = "x86_64")]
-        let more = Avx512::try_new().map(Self::Avx512).into_iter().chain(pulp::x86::V3::try_new().map(Self::Avx2));
+        let more = {
+            let with_vnni = Avx512::try_new().map(Self::Avx512).into_iter().chain(AvxVnni::try_new().map(Self::AvxVnni));
+            with_vnni.chain(pulp::x86::V3::try_new().map(Self::Avx2))
+        };
         #[cfg(not(target_arch = "x86_64"))]
         let more = std::iter::empty();
         more.chain([Self::Baseline])
@@ -72,6 +109,9 @@ impl Cpu {
             // Twelve sums in sixteen registers.
             #[cfg(target_arch = "x86_64")]
             Self::Avx2(v3) => v3.vectorize(Compiled::<_, _, 1>(v3, work)),
+            // VNNI is for whole numbers.
+            #[cfg(target_arch = "x86_64")]
+            Self::AvxVnni(vnni) => Self::Avx2(vnni.v3).run(work),
             // Twelve, each twice as long, in thirty-two.
             #[cfg(target_arch = "x86_64")]
             Self::Avx512(v4) => v4.vectorize(Compiled::<_, _, 2>(v4, work)),

@@ -2,9 +2,9 @@
 //! processor has.
 //!
 //! Everything is plain arithmetic over arrays that the compiler can turn into vector instructions, run through [`Cpu`], which says
-//! which ones there are. Only one product is written for one kind of processor and the other: `wide` multiplies in 16 bits where
-//! there is AVX2 or AVX-512 with VNNI, at twice the speed of single precision. Both give the same numbers, to the last bit: an index
-//! that one machine made can be searched by another.
+//! which ones there are. Only one product is written for one kind of processor after the other: `wide` multiplies in 16 bits where
+//! there is AVX2, AVX2 with AVX-VNNI or AVX-512 with VNNI, at twice the speed of single precision. All give the same numbers, to the
+//! last bit: an index that one machine made can be searched by another.
 
 mod attention;
 mod cpu;

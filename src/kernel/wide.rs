@@ -3,12 +3,15 @@
 //! Pairs of 16-bit numbers are multiplied and added into sums of 32 bits, all of them exact. Numbers are scaled to 14 bits for each row
 //! of the left matrix, and for each column of the right one to as much as its sums leave room for: no sum can overflow, whatever the
 //! left matrix holds. What is rounded, and what is made of the sums, is here and in `right` and `left`; how the sums come about is the
-//! business of each kind of processor (`avx2`, `avx512`). As they are exact, all come to the same ones.
+//! business of each kind of processor (`avx2`; `avxvnni` and `avx512`, which have `vnni` in common). As they are exact, all come to the
+//! same ones.
 
 mod avx2;
 mod avx512;
+mod avxvnni;
 mod left;
 mod right;
+mod vnni;
 
 use std::ops::Range;
 
@@ -17,7 +20,7 @@ use pulp::x86::V3;
 use self::left::{Left, Strip, round};
 use self::right::{BLOCK, Block};
 use super::COLUMNS;
-use super::cpu::{Avx512, Cpu};
+use super::cpu::{Avx512, AvxVnni, Cpu};
 use super::lanes::Lanes;
 use super::rows::gelu;
 
@@ -25,6 +28,7 @@ use super::rows::gelu;
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Path {
     Avx2(V3),
+    AvxVnni(AvxVnni),
     Avx512(Avx512),
 }
 
@@ -33,6 +37,7 @@ impl Path {
         match cpu {
             Cpu::Baseline => None,
             Cpu::Avx2(v3) => Some(Self::Avx2(v3)),
+            Cpu::AvxVnni(vnni) => Some(Self::AvxVnni(vnni)),
             Cpu::Avx512(v4) => Some(Self::Avx512(v4)),
         }
     }
@@ -40,13 +45,19 @@ impl Path {
     fn run<W: Work>(self, work: W) {
         match self {
             Self::Avx2(v3) => v3.vectorize(Compiled::<_, _, { avx2::ROWS }>(v3, work)),
+            Self::AvxVnni(vnni) => vnni.vectorize(Compiled::<_, _, { avxvnni::ROWS }>(vnni, work)),
             Self::Avx512(v4) => v4.vectorize(Compiled::<_, _, { avx512::ROWS }>(v4, work)),
         }
     }
 }
 
 /// How strips of so many rows are multiplied. All of it is to be inlined.
-trait Multiply<const ROWS: usize>: Lanes {
+trait Multiply<const ROWS: usize>: Copy {
+    /// For what is done in single precision.
+    type Lanes: Lanes;
+
+    fn lanes(self) -> Self::Lanes;
+
     /// What is taken away from the sums of a row of the left matrix.
     fn own(self, pairs: &[Pair]) -> i32;
 
@@ -230,7 +241,7 @@ impl Work for FeedForward<'_> {
                 }
                 for (row, place) in numbers.chunks_exact_mut(columns).zip(&mut places) {
                     for x in row.iter_mut() {
-                        *x = gelu::<L>(*x);
+                        *x = gelu::<L::Lanes>(*x);
                     }
                     round(by, row, place);
                 }

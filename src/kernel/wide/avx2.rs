@@ -27,6 +27,14 @@ use crate::COLUMNS;
 pub(super) const ROWS: usize = 4;
 
 impl Multiply<ROWS> for V3 {
+    type Lanes = Self;
+
+    #[inline(always)]
+    #[allow(clippy::inline_always, reason = "compiled for what calls it")]
+    fn lanes(self) -> Self {
+        self
+    }
+
     /// As [`own_products`], four at a time: a pair and its neighbour, and once more the other way round, which is left aside.
     #[inline(always)]
     #[allow(clippy::inline_always, reason = "compiled for what calls it")]

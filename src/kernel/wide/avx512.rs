@@ -1,9 +1,5 @@
 //! Sums by AVX-512 with VNNI.
 //!
-//! `vpdpwssd` multiplies thirty-two pairs of 16-bit numbers and adds neighbours to sixteen sums of 32 bits: no addition is left over, so
-//! that nothing is gained by turning multiplications into additions. There is no safe function for it; the compiler makes it out of
-//! `vpmaddwd` and `vpaddd`, as what calls this is compiled for VNNI.
-//!
 //! What bounds it: the units that multiply. A tile has twenty-four sums under way, so that none waits for the one before it, and reads
 //! eleven times for twenty-four instructions, from the first cache and, in order, from the second. An Emerald Rapids does 328 billion
 //! multiplications and additions a second so from registers; a model as a whole comes to 169, as two thirds of its time are these products:
@@ -14,6 +10,7 @@ use std::ops::Range;
 
 use super::left::Strip;
 use super::right::{Block, Columns, DEPTH, Line};
+use super::vnni::{self, Vnni};
 use super::{Multiply, Pair, Sums, write};
 use crate::COLUMNS;
 use crate::cpu::Avx512;
@@ -26,6 +23,14 @@ const PANELS: usize = 3;
 const FEW: usize = 4;
 
 impl Multiply<ROWS> for Avx512 {
+    type Lanes = Self;
+
+    #[inline(always)]
+    #[allow(clippy::inline_always, reason = "compiled for what calls it")]
+    fn lanes(self) -> Self {
+        self
+    }
+
     #[inline(always)]
     #[allow(clippy::inline_always, reason = "compiled for what calls it")]
     fn own(self, _pairs: &[Pair]) -> i32 {
@@ -75,7 +80,7 @@ impl Avx512 {
         from: usize,
         sums: &mut Sums<'_>,
     ) {
-        let tile = self.tile(pairs, strip.depth, &panels.map(|(lines, _)| lines));
+        let tile = vnni::tile(self, pairs, strip.depth, &panels.map(|(lines, _)| lines));
         for (places, (tile, row)) in sums.numbers.chunks_mut(sums.width.max(1)).zip(tile.iter().zip(strip.rows)) {
             let products = tile.iter().zip(panels).map(|(sums, (_, columns))| columns.finish(pulp::cast(*sums), row.scale));
             let (whole, rest) = places.get_mut(from..).unwrap_or_default().as_chunks_mut::<COLUMNS>();
@@ -93,31 +98,22 @@ impl Avx512 {
             }
         }
     }
+}
 
-    /// The sums of some rows, of so many pairs, with the columns of some panels.
+#[allow(clippy::inline_always, reason = "compiled for what calls it")]
+impl Vnni for Avx512 {
+    type Numbers = __m512i;
+
     #[inline(always)]
-    #[allow(clippy::inline_always, reason = "compiled for what calls it")]
-    fn tile<const COUNT: usize, const PANELS: usize>(
-        self,
-        rows: &[[Pair; DEPTH]; COUNT],
-        depth: usize,
-        panels: &[&[Line]; PANELS],
-    ) -> [[__m512i; PANELS]; COUNT] {
-        let mut sums = [[self.avx512f._mm512_setzero_si512(); PANELS]; COUNT];
-        'all: for at in 0..depth.min(DEPTH) {
-            let mut right = [self.avx512f._mm512_setzero_si512(); PANELS];
-            for (right, panel) in right.iter_mut().zip(panels) {
-                let Some(line) = panel.get(at) else { break 'all };
-                *right = pulp::cast(line.0);
-            }
-            for (sums, row) in sums.iter_mut().zip(rows) {
-                let Some(left) = row.get(at) else { break 'all };
-                let left = self.avx512f._mm512_set1_epi32(*left);
-                for (sum, right) in sums.iter_mut().zip(&right) {
-                    *sum = self.avx512f._mm512_add_epi32(*sum, self.avx512bw._mm512_madd_epi16(left, *right));
-                }
-            }
-        }
-        sums
+    fn splat(self, pair: Pair) -> __m512i {
+        self.avx512f._mm512_set1_epi32(pair)
+    }
+    #[inline(always)]
+    fn load(self, line: &Line) -> __m512i {
+        pulp::cast(line.0)
+    }
+    #[inline(always)]
+    fn add_products(self, sums: __m512i, left: __m512i, right: __m512i) -> __m512i {
+        self.avx512f._mm512_add_epi32(sums, self.avx512bw._mm512_madd_epi16(left, right))
     }
 }

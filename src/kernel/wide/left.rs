@@ -2,6 +2,7 @@
 
 use super::right::{BLOCK, DEPTH, LEFT, depth};
 use super::{Multiply, Pair};
+use crate::lanes::Lanes as _;
 use crate::rows::fold;
 
 /// Adding 1.5 · 2^23 to a small number rounds it and leaves it in the low bits.
@@ -75,8 +76,9 @@ impl Left {
 #[allow(clippy::inline_always, reason = "compiled for what calls it")]
 pub(super) fn round<const ROWS: usize>(by: impl Multiply<ROWS>, numbers: &[f32], (pairs, row): (&mut [Pair], &mut Row)) {
     let greater = |a: f32, b: f32| if b > a { b } else { a };
-    let largest = |max, x| by.greater(max, by.greater(x, by.sub(by.splat(0.0), x)));
-    let max = fold(by, numbers, f32::MIN_POSITIVE, largest, |max, x| greater(max, x.abs()), greater);
+    let lanes = by.lanes();
+    let largest = |max, x| lanes.greater(max, lanes.greater(x, lanes.sub(lanes.splat(0.0), x)));
+    let max = fold(lanes, numbers, f32::MIN_POSITIVE, largest, |max, x| greater(max, x.abs()), greater);
     let scale = LEFT / max.max(1e-30);
     let (low, high) = numbers.split_at(numbers.len() / 2);
     let (rounded, rest) = pairs.split_at_mut_checked(low.len()).unwrap_or_default();
