@@ -2,7 +2,7 @@
 //! arrays are as fast where nothing is summed up.
 
 #[cfg(target_arch = "x86_64")]
-use std::arch::x86_64::{__m256, __m512};
+use std::arch::x86_64::{__m256, __m256i, __m512};
 
 #[cfg(target_arch = "x86_64")]
 use pulp::x86::V3;
@@ -20,6 +20,8 @@ pub(crate) trait Lanes: Copy {
 
     fn load(self, numbers: &[f32; COLUMNS]) -> Self::Numbers;
     fn store(self, numbers: Self::Numbers) -> [f32; COLUMNS];
+    /// The nearest numbers to whole ones.
+    fn nearest(self, whole: &[i32; COLUMNS]) -> Self::Numbers;
     fn add(self, a: Self::Numbers, b: Self::Numbers) -> Self::Numbers;
     fn sub(self, a: Self::Numbers, b: Self::Numbers) -> Self::Numbers;
     fn mul(self, a: Self::Numbers, b: Self::Numbers) -> Self::Numbers;
@@ -72,6 +74,10 @@ impl Lanes for Plain {
         numbers
     }
     #[inline(always)]
+    fn nearest(self, whole: &[i32; COLUMNS]) -> Self::Numbers {
+        whole.map(|x| x as f32)
+    }
+    #[inline(always)]
     fn add(self, a: Self::Numbers, b: Self::Numbers) -> Self::Numbers {
         Self::each(a, b, |a, b| a + b)
     }
@@ -112,6 +118,11 @@ impl Lanes for V3 {
         pulp::cast(numbers)
     }
     #[inline(always)]
+    fn nearest(self, whole: &[i32; COLUMNS]) -> Self::Numbers {
+        let [a, b]: [__m256i; 2] = pulp::cast(*whole);
+        [self.avx._mm256_cvtepi32_ps(a), self.avx._mm256_cvtepi32_ps(b)]
+    }
+    #[inline(always)]
     fn add(self, [a, b]: Self::Numbers, [c, d]: Self::Numbers) -> Self::Numbers {
         [self.avx._mm256_add_ps(a, c), self.avx._mm256_add_ps(b, d)]
     }
@@ -147,6 +158,10 @@ impl Lanes for Avx512 {
     #[inline(always)]
     fn store(self, numbers: __m512) -> [f32; COLUMNS] {
         pulp::cast(numbers)
+    }
+    #[inline(always)]
+    fn nearest(self, whole: &[i32; COLUMNS]) -> __m512 {
+        self.avx512f._mm512_cvtepi32_ps(pulp::cast(*whole))
     }
     #[inline(always)]
     fn add(self, a: __m512, b: __m512) -> __m512 {

@@ -119,13 +119,12 @@ impl Sums<'_> {
     /// Writes the products of a row, from a column on, or adds them; as far as there is room.
     #[inline(always)]
     #[allow(clippy::inline_always, reason = "compiled for what calls it")]
-    fn put(&mut self, row: usize, from: usize, products: [f32; COLUMNS]) {
+    fn put<L: Lanes>(&mut self, lanes: L, row: usize, from: usize, products: L::Numbers) {
         let places = self.numbers.get_mut(row * self.width..(row + 1) * self.width).unwrap_or_default();
         let places = places.get_mut(from..).unwrap_or_default();
-        // Of a length that is known: by vector instructions.
-        match places.first_chunk_mut::<COLUMNS>() {
-            Some(places) => write(places, &products, self.add),
-            None => write(places, &products, self.add),
+        match places.first_chunk_mut() {
+            Some(places) => write(lanes, places, products, self.add),
+            None => write_some(lanes, places, products, self.add),
         }
     }
 
@@ -143,9 +142,16 @@ impl Sums<'_> {
 /// Writes products, or adds them.
 #[inline(always)]
 #[allow(clippy::inline_always, reason = "compiled for what calls it")]
-fn write(places: &mut [f32], products: &[f32; COLUMNS], add: bool) {
-    for (place, product) in places.iter_mut().zip(products) {
-        *place = if add { *place + product } else { *product };
+fn write<L: Lanes>(lanes: L, places: &mut [f32; COLUMNS], products: L::Numbers, add: bool) {
+    *places = lanes.store(if add { lanes.add(lanes.load(places), products) } else { products });
+}
+
+/// The same where there is room for fewer.
+#[inline(always)]
+#[allow(clippy::inline_always, reason = "compiled for what calls it")]
+fn write_some<L: Lanes>(lanes: L, places: &mut [f32], products: L::Numbers, add: bool) {
+    for (place, product) in places.iter_mut().zip(lanes.store(products)) {
+        *place = if add { *place + product } else { product };
     }
 }
 

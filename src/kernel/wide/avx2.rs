@@ -13,7 +13,7 @@
 //!
 //! The last two are summed up once for a row and once for a column. Sums of 32 bits wrap round on the way and are exact in the end.
 
-use std::arch::x86_64::__m256i;
+use std::arch::x86_64::{__m256, __m256i};
 use std::ops::Range;
 
 use pulp::x86::V3;
@@ -62,10 +62,10 @@ impl Multiply<ROWS> for V3 {
             let [a, b, c, d] = tile(self, strip, lines);
             let [of_a, of_b, of_c, of_d] = rows;
             // Row by row, not in a loop over them: for that one, the sums would not stay in registers.
-            sums.put(0, from, finish(self, columns, a, of_a));
-            sums.put(1, from, finish(self, columns, b, of_b));
-            sums.put(2, from, finish(self, columns, c, of_c));
-            sums.put(3, from, finish(self, columns, d, of_d));
+            sums.put(self, 0, from, finish(self, columns, a, of_a));
+            sums.put(self, 1, from, finish(self, columns, b, of_b));
+            sums.put(self, 2, from, finish(self, columns, c, of_c));
+            sums.put(self, 3, from, finish(self, columns, d, of_d));
         }
     }
 }
@@ -73,12 +73,12 @@ impl Multiply<ROWS> for V3 {
 /// Takes away what is a row's and the columns' own.
 #[inline(always)]
 #[allow(clippy::inline_always, reason = "compiled for what calls it")]
-fn finish(v3: V3, columns: &Columns, mut sums: [__m256i; 2], row: Row) -> [f32; COLUMNS] {
+fn finish(v3: V3, columns: &Columns, mut sums: [__m256i; 2], row: Row) -> [__m256; 2] {
     let own: [__m256i; 2] = pulp::cast(columns.own);
     for (sum, own) in sums.iter_mut().zip(own) {
         *sum = v3.avx2._mm256_sub_epi32(*sum, v3.avx2._mm256_add_epi32(own, v3.avx._mm256_set1_epi32(row.own)));
     }
-    columns.finish(pulp::cast(sums), row.scale)
+    columns.finish(v3, pulp::cast(sums), row.scale)
 }
 
 /// The sums of some rows with the columns of a panel, from which what is their own is yet to be taken away.

@@ -11,7 +11,7 @@ use std::ops::Range;
 use super::left::Strip;
 use super::right::{Block, Columns, DEPTH, Line};
 use super::vnni::{self, Vnni};
-use super::{Multiply, Pair, Sums, write};
+use super::{Multiply, Pair, Sums, write, write_some};
 use crate::COLUMNS;
 use crate::cpu::Avx512;
 
@@ -82,17 +82,18 @@ impl Avx512 {
     ) {
         let tile = vnni::tile(self, pairs, strip.depth, &panels.map(|(lines, _)| lines));
         for (places, (tile, row)) in sums.numbers.chunks_mut(sums.width.max(1)).zip(tile.iter().zip(strip.rows)) {
-            let products = tile.iter().zip(panels).map(|(sums, (_, columns))| columns.finish(pulp::cast(*sums), row.scale));
+            let products =
+                tile.iter().zip(panels).map(|(sums, (_, columns))| columns.finish(self, pulp::cast(*sums), row.scale));
             let (whole, rest) = places.get_mut(from..).unwrap_or_default().as_chunks_mut::<COLUMNS>();
             match whole.first_chunk_mut::<PANELS>() {
                 Some(places) => {
                     for (places, products) in places.iter_mut().zip(products) {
-                        write(places, &products, sums.add);
+                        write(self, places, products, sums.add);
                     }
                 }
                 None => {
                     for (places, products) in whole.iter_mut().map(|places| &mut places[..]).chain([rest]).zip(products) {
-                        write(places, &products, sums.add);
+                        write_some(self, places, products, sums.add);
                     }
                 }
             }

@@ -47,9 +47,9 @@ impl Multiply<ROWS> for AvxVnni {
                 for ((lines, columns), from) in block.panels(panels).zip((sums.from..).step_by(COLUMNS)) {
                     let [[a], [b], [c]] = vnni::tile(self, pairs, strip.depth, &[lines]);
                     let [of_a, of_b, of_c, ..] = rows;
-                    sums.put(0, from, columns.finish(pulp::cast(a), of_a.scale));
-                    sums.put(1, from, columns.finish(pulp::cast(b), of_b.scale));
-                    sums.put(2, from, columns.finish(pulp::cast(c), of_c.scale));
+                    sums.put(self.v3, 0, from, columns.finish(self.v3, pulp::cast(a), of_a.scale));
+                    sums.put(self.v3, 1, from, columns.finish(self.v3, pulp::cast(b), of_b.scale));
+                    sums.put(self.v3, 2, from, columns.finish(self.v3, pulp::cast(c), of_c.scale));
                 }
             }
             _ => {
@@ -57,12 +57,12 @@ impl Multiply<ROWS> for AvxVnni {
                     let [[a], [b], [c], [d], [e], [f]] = vnni::tile(self, strip.pairs, strip.depth, &[lines]);
                     let [of_a, of_b, of_c, of_d, of_e, of_f] = rows;
                     // Row by row, not in a loop over them: for that one, the sums would not stay in registers.
-                    sums.put(0, from, columns.finish(pulp::cast(a), of_a.scale));
-                    sums.put(1, from, columns.finish(pulp::cast(b), of_b.scale));
-                    sums.put(2, from, columns.finish(pulp::cast(c), of_c.scale));
-                    sums.put(3, from, columns.finish(pulp::cast(d), of_d.scale));
-                    sums.put(4, from, columns.finish(pulp::cast(e), of_e.scale));
-                    sums.put(5, from, columns.finish(pulp::cast(f), of_f.scale));
+                    sums.put(self.v3, 0, from, columns.finish(self.v3, pulp::cast(a), of_a.scale));
+                    sums.put(self.v3, 1, from, columns.finish(self.v3, pulp::cast(b), of_b.scale));
+                    sums.put(self.v3, 2, from, columns.finish(self.v3, pulp::cast(c), of_c.scale));
+                    sums.put(self.v3, 3, from, columns.finish(self.v3, pulp::cast(d), of_d.scale));
+                    sums.put(self.v3, 4, from, columns.finish(self.v3, pulp::cast(e), of_e.scale));
+                    sums.put(self.v3, 5, from, columns.finish(self.v3, pulp::cast(f), of_f.scale));
                 }
             }
         }

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use super::Pair;
 use crate::COLUMNS;
+use crate::lanes::Lanes;
 
 /// The largest magnitude on the left.
 pub(super) const LEFT: f32 = 8191.0;
@@ -33,6 +34,7 @@ pub(super) struct Block {
 
 /// What is taken away from the sums of a panel, what they are multiplied by, and what is added then. Zeros beyond the last column.
 #[derive(Debug, Clone, Default)]
+#[repr(align(64))]
 pub(super) struct Columns {
     pub(super) own: [i32; COLUMNS],
     scales: [f32; COLUMNS],
@@ -82,12 +84,9 @@ impl Columns {
     /// What becomes of the sums of a row.
     #[inline(always)]
     #[allow(clippy::inline_always, reason = "compiled for what calls it")]
-    pub(super) fn finish(&self, sums: [i32; COLUMNS], row: f32) -> [f32; COLUMNS] {
-        let mut products = self.biases;
-        for ((product, sum), scale) in products.iter_mut().zip(&sums).zip(&self.scales) {
-            *product = (*sum as f32).mul_add(row * scale, *product);
-        }
-        products
+    pub(super) fn finish<L: Lanes>(&self, lanes: L, sums: [i32; COLUMNS], row: f32) -> L::Numbers {
+        let scales = lanes.mul(lanes.splat(row), lanes.load(&self.scales));
+        lanes.fused(lanes.nearest(&sums), scales, lanes.load(&self.biases))
     }
 }
 
