@@ -21,6 +21,7 @@ pub(crate) trait Lanes: Copy {
     fn load(self, numbers: &[f32; COLUMNS]) -> Self::Numbers;
     fn store(self, numbers: Self::Numbers) -> [f32; COLUMNS];
     /// The nearest numbers to whole ones.
+    #[cfg(target_arch = "x86_64")]
     fn nearest(self, whole: &[i32; COLUMNS]) -> Self::Numbers;
     fn add(self, a: Self::Numbers, b: Self::Numbers) -> Self::Numbers;
     fn sub(self, a: Self::Numbers, b: Self::Numbers) -> Self::Numbers;
@@ -73,6 +74,7 @@ impl Lanes for Plain {
     fn store(self, numbers: Self::Numbers) -> [f32; COLUMNS] {
         numbers
     }
+    #[cfg(target_arch = "x86_64")]
     #[inline(always)]
     fn nearest(self, whole: &[i32; COLUMNS]) -> Self::Numbers {
         whole.map(|x| x as f32)
