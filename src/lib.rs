@@ -238,6 +238,7 @@ pub mod runtime;
 #[cfg(feature = "serve")]
 pub mod serve;
 pub mod source;
+mod script;
 mod suggest;
 pub mod telemetry;
 pub mod tokenizer;

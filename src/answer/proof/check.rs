@@ -8,7 +8,7 @@ use super::number::Match;
 use super::place::View;
 use super::quote::{self, squeezed};
 use super::reading::{Reading, Script};
-use super::script::{Variant, variant};
+use crate::script::{Variant, variant};
 use super::value::{Value, What};
 use super::{DoubtKind, diff, dotted, known, label, negation};
 use crate::answer::source::Source;
