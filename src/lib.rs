@@ -235,10 +235,10 @@ pub mod pipeline;
 mod priority;
 pub mod providers;
 pub mod runtime;
+mod script;
 #[cfg(feature = "serve")]
 pub mod serve;
 pub mod source;
-mod script;
 mod suggest;
 pub mod telemetry;
 pub mod tokenizer;

@@ -108,12 +108,12 @@ mod tests {
         let used = async |kind: ProviderKind| {
             let limits = Limits { tpm: Some(6000), ..Limits::default() };
             let limiter = Limiter::new(limits);
-            let permit = limiter.admit(limiter.ticket(), 5000).await;
+            let reservation = limiter.admit(limiter.ticket(), 5000).await.reservation;
             let prompt_cache = PromptCache { read_tokens: 900, written_tokens: 0 };
             let usage = Usage { prompt_cache, ..Usage::new(Some(1000), Some(50)) };
             let answer = stream::iter([Ok(ChatEvent::Done { stop: StopReason::End, usage })]).boxed();
             let wire = Vendor::of(kind).chat.as_ref().unwrap().wire;
-            assert_eq!(settled(wire, answer, 1100, permit.reservation).count().await, 1);
+            assert_eq!(settled(wire, answer, 1100, reservation).count().await, 1);
             assert_eq!(limiter.stats().tokens, 1050, "{kind:?} bills all");
             // The next one need not wait for a minute where the quota has room for it.
             let asked = tokio::time::Instant::now();
