@@ -97,7 +97,7 @@ pub(crate) fn batch(parent: &Span, texts: usize, tokens: usize) -> Span {
 }
 
 /// A request to a model that answers in a stream.
-pub(crate) fn chat(provider: &Provider, model: &str, max_tokens: u32, temperature: Option<f32>) -> Span {
+pub(crate) fn chat(provider: &Provider, model: &str, max_tokens: u32, temperature: Option<f64>) -> Span {
     let span = info_span!(
         target: TARGET, "chat", otel.name = format!("chat {model}"), otel.kind = "client",
         "gen_ai.operation.name" = "chat", "gen_ai.provider.name" = provider.name, "gen_ai.request.model" = model,
@@ -110,7 +110,7 @@ pub(crate) fn chat(provider: &Provider, model: &str, max_tokens: u32, temperatur
         "gen_ai.output.messages" = Empty, "error.type" = Empty, otel.status_code = Empty,
     );
     if let Some(temperature) = temperature {
-        span.record("gen_ai.request.temperature", f64::from(temperature));
+        span.record("gen_ai.request.temperature", temperature);
     }
     span
 }

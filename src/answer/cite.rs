@@ -1,6 +1,6 @@
 //! Finds `[n]` in an answer while it streams, and checks the numbers against the sources that were given.
 //!
-//! Citations are `[1]`, `[1, 3]`, `[1-3]` (between given numbers only), `【1】`, `［１］` with ASCII or full-width digits, and what models
+//! Citations are `[1]`, `[1, 3]`, `[1 and 3]`, `[1-3]` (from a given number, to one that is given or below ten), `【1】`, `［１］` with ASCII or full-width digits, and what models
 //! make of them: `[Source 1]`, `[来源1]`, `[^1]`, `[#1]`, with a place in the source (`[1, p. 12]`, `[1:3]`, `【1†report.md】`) or its path
 //! (`[1](report.md)`). Not in fenced code or code spans, not the text of a Markdown link to the web `[1](https://…)`, not `\[1\]`, not a
 //! time (`[1:30]`), and not with a zero behind a word (`argv[0]`).
@@ -387,6 +387,10 @@ mod tests {
         assert_eq!(scan("A [Source 1, Source 3], B [^2, ^4]"), (vec![1, 3, 2, 4], vec![]));
         assert_eq!(scan("A [9, p. 12], B [0], C [Source 8]"), (vec![], vec![0, 8, 9]));
         assert_eq!(scan("A [2-4], B [5–5]"), (vec![2, 3, 4, 5], vec![]));
+        assert_eq!(scan("A [1 and 2], B [3, 4 & 5], C [doc 1]"), (vec![1, 2, 3, 4, 5], vec![]));
+        assert_eq!(scan("甲[1和2]，乙【3、4及5】"), (vec![1, 2, 3, 4, 5], vec![]));
+        // One that begins with a source is one of sources, but lines are not.
+        assert_eq!(scan("A [4-6], B [6-9], C [3-40]"), (vec![4, 5], vec![6]));
         assert_eq!(scan("A [7], B [1, 9, 7]"), (vec![1], vec![7, 9]));
         assert_eq!(scan("[1]: first, [[2]] double, [[3]](x)"), (vec![1, 2, 3], vec![]));
     }
@@ -413,7 +417,8 @@ mod tests {
             "[Sources]",
             "[source code]",
             "[page 1]",
-            "[1, 2 and 3]",
+            "[1 and more]",
+            "[1 android]",
             "[1](#top)",
             "[1](mailto:a@example.org)",
             "[1](two words)",

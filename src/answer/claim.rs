@@ -1,9 +1,13 @@
-//! Which sentence a citation stands for, while the answer streams.
+//! Which sentences a citation stands for, while the answer streams.
 //!
 //! Text passes at once; a mark waits until its claim is known. At the end of its sentence ("… days \[2\].", "… days. \[2\]") that is so
 //! with the character that follows; in its midst ("According to \[2\], …") when the sentence ends or the next mark comes, or after
 //! [`MOST_HELD`] bytes. Marks in a row share a claim. An item, a row, a heading and a line with a mark are sentences; other lines are parts
 //! of one, as in Markdown.
+//!
+//! Marks behind the last sentence of a line stand for those before it, too, which have none of their own: "It weighs 12 kg. It is red.
+//! \[1\]". Marks that are a line of their own stand for the paragraph, list or table above them. What follows a mark is not its claim:
+//! the items below "The source says \[1\]:" are not checked.
 
 use std::mem::take;
 use std::ops::Range;
@@ -16,6 +20,9 @@ use super::proof::lex::is_han;
 const MOST_HELD: usize = 400;
 /// Bytes of a sentence that are remembered.
 const MOST_REMEMBERED: usize = 4000;
+/// Sentences before the last one that marks stand for, and their bytes.
+const MOST_BEFORE: usize = 24;
+const MOST_BEFORE_BYTES: usize = 8000;
 /// Letters before a mark from which on they are its claim rather than an introduction to it.
 const LEAST_SAID: usize = 24;
 
@@ -35,8 +42,9 @@ pub struct Claim {
 pub enum Part {
     /// It may be shown.
     Piece(Piece),
-    /// Marks in a row, with what stands between them: they may be shown when the claim has been checked.
-    Marks(Claim, Vec<Piece>),
+    /// Marks in a row, with what stands between them: they may be shown when the claims have been checked. The last is that of their own
+    /// sentence.
+    Marks(Vec<Claim>, Vec<Piece>),
 }
 
 /// Reads an answer's pieces.
@@ -55,7 +63,49 @@ pub struct Claims {
     broken: bool,
     /// Within `"`, which look the same on either side.
     quoted: bool,
+    /// Nothing but white space has come in this line.
+    blank: bool,
+    /// A blank line has come since the sentence.
+    apart: bool,
+    /// A mark has come in the sentence or behind it.
+    marked: bool,
+    before: Before,
     held: Option<Held>,
+}
+
+/// Sentences of a paragraph, list or table that have ended without a mark.
+#[derive(Debug, Default)]
+struct Before {
+    sentences: Vec<String>,
+    /// Where those of the item or row that goes on begin.
+    item: usize,
+}
+
+impl Before {
+    fn clear(&mut self) {
+        *self = Self::default();
+    }
+
+    fn push(&mut self, sentence: &str) {
+        let sentence = sentence.trim();
+        if sentence.chars().all(|c| matches!(c, '|' | '-' | ':' | ' ')) {
+            // Below the names of a table's columns, which are no claims.
+            if sentence.starts_with('|') {
+                self.sentences.pop();
+            }
+        } else if sentence.starts_with('#') || sentence.ends_with([':', '：']) {
+            // Neither is a heading, or what announces the lines that follow.
+            self.clear();
+        } else {
+            self.sentences.push(sentence.to_owned());
+        }
+        let bytes = |sentences: &[String]| sentences.iter().map(String::len).sum::<usize>();
+        while self.sentences.len() > MOST_BEFORE || bytes(&self.sentences) > MOST_BEFORE_BYTES {
+            self.sentences.remove(0);
+            self.item = self.item.saturating_sub(1);
+        }
+        self.item = self.item.min(self.sentences.len());
+    }
 }
 
 /// Marks whose claim is not known yet.
@@ -67,6 +117,8 @@ struct Held {
     at: usize,
     /// They came after the sentence's end.
     after_end: bool,
+    /// They begin their line.
+    begins_line: bool,
     /// The text that came since.
     text: String,
 }
@@ -85,14 +137,17 @@ impl Claims {
             Piece::Citation { ref numbers, .. } => {
                 let joined = self.held.as_ref().is_some_and(|held| held.text.chars().all(joins));
                 if !joined {
-                    self.judge(false, &mut parts);
+                    self.judge(false, false, &mut parts);
                 }
-                let (at, after_end) = (self.sentence.len(), self.ended);
+                let (at, after_end, begins_line) = (self.sentence.len(), self.ended, self.blank);
+                self.marked = true;
+                self.blank = false;
                 let held = self.held.get_or_insert_with(|| Held {
                     marks: Vec::new(),
                     sources: Vec::new(),
                     at,
                     after_end,
+                    begins_line,
                     text: String::new(),
                 });
                 let between = take(&mut held.text);
@@ -109,14 +164,14 @@ impl Claims {
     /// The answer has ended.
     pub fn finish(&mut self) -> Vec<Part> {
         let mut parts = Vec::new();
-        self.judge(true, &mut parts);
+        self.judge(true, true, &mut parts);
         parts
     }
 
     fn read(&mut self, c: char, parts: &mut Vec<Part>) {
         // Marks after the end of their sentence wait for no more than the next one.
         if self.held.as_ref().is_some_and(|held| held.after_end) && (c == '\n' || !joins(c)) {
-            self.judge(true, parts);
+            self.judge(true, c == '\n', parts);
         }
         let was_ended = self.ended;
         self.feed(c);
@@ -128,7 +183,7 @@ impl Claims {
         let at_once = matches!(c, '.' | '!' | '?') && held.text.trim_start().len() == c.len_utf8();
         if at_once || self.ended && !was_ended || held.text.len() >= MOST_HELD {
             self.ended |= at_once;
-            self.judge(true, parts);
+            self.judge(true, false, parts);
         }
     }
 
@@ -145,9 +200,10 @@ impl Claims {
         }
         let opens = self.opens(c);
         if self.ended && !c.is_whitespace() && (opens || !is_closing(c)) {
-            self.sentence.clear();
-            (self.from, self.ended) = (0, false);
+            self.begin(c);
         }
+        self.apart |= c == '\n' && self.blank;
+        self.blank = c == '\n' || self.blank && c.is_whitespace();
         self.quoted &= c != '\n';
         match c {
             '\n' if self.sentence.trim().is_empty() => {}
@@ -172,6 +228,21 @@ impl Claims {
         self.sentence.push(c);
     }
 
+    /// A sentence begins with this character: the last one is one of those before it, unless it has a mark.
+    fn begin(&mut self, c: char) {
+        if take(&mut self.marked) || take(&mut self.apart) {
+            self.before.clear();
+        } else {
+            self.before.push(&self.sentence);
+        }
+        self.apart = false;
+        if self.blank && begins_a_block(c) {
+            self.before.item = self.before.sentences.len();
+        }
+        self.sentence.clear();
+        (self.from, self.ended) = (0, false);
+    }
+
     /// A quotation mark that looks the same on either side begins a quotation here.
     fn opens(&self, c: char) -> bool {
         let apart = self.sentence.is_empty() || self.sentence.ends_with(char::is_whitespace);
@@ -182,9 +253,10 @@ impl Claims {
         }
     }
 
-    /// The claim of the marks that are held is known: their sentence is over, or another mark has come.
-    fn judge(&mut self, over: bool, parts: &mut Vec<Part>) {
-        let Some(Held { marks, sources, at, text, .. }) = self.held.take() else { return };
+    /// The claim of the marks that are held is known: their sentence is over, or another mark has come. `last`: nothing follows in their
+    /// line.
+    fn judge(&mut self, over: bool, last: bool, parts: &mut Vec<Part>) {
+        let Some(Held { marks, sources, at, after_end, begins_line, text }) = self.held.take() else { return };
         let before = self.sentence.get(self.from..at).unwrap_or_default();
         // A Chinese character says as much as about three letters do.
         let said = before.chars().map(|c| if is_han(c) { 3 } else { usize::from(c.is_alphanumeric()) });
@@ -198,8 +270,15 @@ impl Claims {
             (true, _) => self.from..self.sentence.len(),
         };
         self.from = if over { self.sentence.len() } else { part.end };
-        let claim = Claim { text: self.sentence.clone(), part, sources };
-        parts.push(Part::Marks(claim, marks));
+        let before = match (after_end && last, begins_line) {
+            (false, _) => &[][..],
+            (true, false) => self.before.sentences.get(self.before.item..).unwrap_or_default(),
+            (true, true) => &self.before.sentences,
+        };
+        let whole = |text: &String| Claim { text: text.clone(), part: 0..text.len(), sources: sources.clone() };
+        let mut claims: Vec<Claim> = before.iter().map(whole).collect();
+        claims.push(Claim { text: self.sentence.clone(), part, sources });
+        parts.push(Part::Marks(claims, marks));
         if !text.is_empty() {
             parts.push(Part::Piece(Piece::Text(text)));
         }
@@ -306,14 +385,14 @@ mod tests {
         let parts = parts(answer, &[]);
         assert_eq!(text_of(&parts), answer, "nothing is lost");
         let claims = parts.into_iter().filter_map(|part| match part {
-            Part::Marks(claim, _) => {
+            Part::Marks(claims, _) => Some(claims.into_iter().map(|claim| {
                 let words: Vec<&str> = claim.text[claim.part.clone()].split_whitespace().collect();
                 // Where a mark stood, a blank is left.
-                Some((words.join(" ").replace(" .", ".").replace(" ,", ","), claim.sources))
-            }
+                (words.join(" ").replace(" .", ".").replace(" ,", ","), claim.sources)
+            })),
             Part::Piece(_) => None,
         });
-        claims.collect()
+        claims.flatten().collect()
     }
 
     #[test]
@@ -352,8 +431,48 @@ mod tests {
     }
 
     #[test]
-    fn a_quotation_that_opens_a_sentence_is_its_own() {
+    fn a_mark_that_closes_a_line_stands_for_its_sentences() {
         let said = |answer: &str| claimed(answer).into_iter().map(|(claim, _)| claim).collect::<Vec<_>>();
+        let two = ["It weighs 13.5 kg.", "It is red."];
+        for answer in [
+            "It weighs 13.5 kg. It is red. [1]",
+            "It weighs 13.5 kg. It is red. [1]\nNext.",
+            "Hello.\n\nIt weighs 13.5 kg. It is red. [1]\n\nNext.",
+            "# Weight of 5\nIt weighs 13.5 kg. It is red. [1]",
+            "It costs 5 [2]. It weighs 13.5 kg. It is red. [1]",
+            "The source says:\nIt weighs 13.5 kg. It is red. [1]",
+            "It weighs 13.5 kg. It is red.\n\n[1]",
+        ] {
+            let said = said(answer);
+            assert!(said.ends_with(&two.map(str::to_owned)), "{answer}: {said:?}");
+            assert!(said.iter().all(|said| !said.contains("Hello") && !said.contains("of 5")), "{answer}: {said:?}");
+        }
+        assert_eq!(said("重13.5公斤。红色。[1]\n"), ["重13.5公斤。", "红色。"]);
+        // A mark in its sentence is that sentence's, and so is one that others follow.
+        assert_eq!(said("It weighs 13.5 kg. It is red [1].\n"), ["It is red."]);
+        assert_eq!(said("It weighs 13.5 kg. It is red. [1] It is new."), ["It is red."]);
+        // An item's is the item's.
+        assert_eq!(said("- It costs 5.\n- It weighs 13.5 kg. It is red. [1]\n"), ["- It weighs 13.5 kg.", "It is red."]);
+        // A line of marks is about what stands above it.
+        assert_eq!(said("- It costs 5.\n- It is red.\n[1]"), ["- It costs 5.", "- It is red."]);
+        let rows = "| pump | weight |\n|---|:-:|\n| A | 13.5 kg |\n| B | 14 kg |\n";
+        assert_eq!(said(&format!("Text. More.\n\n{rows}[1]\n")), ["| A | 13.5 kg |", "| B | 14 kg |"]);
+        assert_eq!(said(&format!("{rows}\n[1]")), ["| A | 13.5 kg |", "| B | 14 kg |"]);
+    }
+
+    #[test]
+    fn what_is_remembered_of_a_paragraph_is_bounded() {
+        let many: String = (0..100).map(|n| format!("It is {n}. ")).collect();
+        let said = claimed(&format!("{many}[1]"));
+        assert_eq!((said.len(), said.last().unwrap().0.as_str()), (MOST_BEFORE + 1, "It is 99."));
+        let long = format!("It is {}. ", "very ".repeat(700));
+        assert_eq!(claimed(&format!("{}[1]", long.repeat(5))).len(), 3);
+    }
+
+    #[test]
+    fn a_quotation_that_opens_a_sentence_is_its_own() {
+        // Of the marks that close a line, what they stand for last.
+        let said = |answer: &str| claimed(answer).pop().map(|(claim, _)| vec![claim]).unwrap_or_default();
         let quoted = "\"We never planned to buy it\".";
         assert_eq!(said("\"We never planned to buy it\" [1]."), [quoted]);
         assert_eq!(said("Foo bar. \"We never planned to buy it\" [1]."), [quoted]);

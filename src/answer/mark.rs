@@ -3,6 +3,8 @@
 
 /// `[2024]` is a year.
 const MAX_DIGITS: usize = 3;
+/// So far a range of sources may reach beyond those that were given.
+const FEW: usize = 9;
 
 #[derive(Debug, Default)]
 pub(super) struct Numbers {
@@ -18,9 +20,11 @@ impl Numbers {
         let none = |n: usize| n == 0 && (behind_a_word || ranges.len() > 1);
         for (first, last) in ranges {
             let first = number(first)?;
-            // Between numbers that were not given it is a range of something else, such as lines.
+            // Between numbers that were not given it is a range of something else, such as lines; one that begins with a source and
+            // goes too far is one of sources.
+            let most = if first <= given { given.max(FEW) } else { given };
             let last = match last {
-                Some(last) => number(last).filter(|last| *last <= given && first > 0)?,
+                Some(last) => number(last).filter(|last| *last <= most && first > 0)?,
                 None => first,
             };
             if first > last || none(first) {
@@ -48,8 +52,24 @@ pub(super) enum Read {
 }
 
 /// Words before a number of a source, in lower case.
-const MARKERS: [&str; 12] =
-    ["sources", "source", "references", "reference", "refs", "ref", "documents", "document", "来源", "资料", "文献", "^"];
+const MARKERS: [&str; 14] = [
+    "sources",
+    "source",
+    "references",
+    "reference",
+    "refs",
+    "ref",
+    "documents",
+    "document",
+    "docs",
+    "doc",
+    "来源",
+    "资料",
+    "文献",
+    "^",
+];
+/// What stands between two numbers, besides a comma.
+const JOINTS: [&str; 5] = ["and", "&", "和", "与", "及"];
 /// Words behind one, before a place in it.
 const PLACES: [&str; 22] = [
     "pages",
@@ -110,8 +130,12 @@ pub(super) fn read(inner: &str) -> Read {
         if let Some(place) = place(after) {
             return if place { Read::Whole(ranges) } else { Read::Begun };
         }
-        let Some(more) = after.strip_prefix(is_separator) else { return Read::None };
-        rest = more;
+        let joint = || JOINTS.iter().find_map(|joint| after.strip_prefix(joint));
+        match after.strip_prefix(is_separator).or_else(joint) {
+            Some(more) => rest = more,
+            None if JOINTS.iter().any(|joint| joint.starts_with(after)) => return Read::Begun,
+            None => return Read::None,
+        }
     }
 }
 

@@ -137,14 +137,21 @@ struct Shown {
 /// A part on its way there.
 type Checking = Pin<Box<dyn Future<Output = Shown> + Send>>;
 
-/// The events of a part, its marks with what is doubtful of their claim.
+/// The events of a part, its marks with what is doubtful of their claims.
 fn checked(cited: Cited, part: Part) -> Checking {
     Box::pin(async move {
-        let (claim, pieces) = match part {
+        let (claims, pieces) = match part {
             Part::Piece(piece) => return Shown { events: vec![event(piece, &[])], doubtful: Vec::new() },
-            Part::Marks(claim, pieces) => (claim, pieces),
+            Part::Marks(claims, pieces) => (claims, pieces),
         };
-        let doubtful = doubts(cited, claim).await;
+        let mut doubtful = Vec::new();
+        for claim in claims {
+            for doubt in doubts(cited.clone(), claim).await {
+                if !doubtful.contains(&doubt) {
+                    doubtful.push(doubt);
+                }
+            }
+        }
         Shown { events: pieces.into_iter().map(|piece| event(piece, &doubtful)).collect(), doubtful }
     })
 }

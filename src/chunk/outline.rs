@@ -96,6 +96,8 @@ pub(super) struct Outline {
 
 /// The longest header row kept, in bytes.
 const COLUMNS: usize = 2048;
+/// So far into a row its columns are counted, in bytes: for each of the chunks of a row of megabytes they would be counted anew.
+const ROW: usize = 256 * 1024;
 /// The longest title kept, in bytes: a "heading" of a megabyte is not one.
 const TITLE: usize = 256;
 
@@ -148,7 +150,10 @@ impl Outline {
         if self.rest_of_row(byte, text).is_none() {
             return Some(Arc::clone(&table.columns));
         }
-        let before = line_before(text, byte)?.trim_start();
+        let before = self.line_before(byte, text)?.trim_start();
+        if before.len() > ROW {
+            return None;
+        }
         if before.starts_with('|') != table.columns.starts_with('|') {
             return None;
         }
@@ -162,9 +167,20 @@ impl Outline {
     /// Where the row of a table of Markdown ends that a byte is inside of, not at its beginning.
     pub(super) fn rest_of_row(&self, byte: usize, text: &str) -> Option<usize> {
         let table = self.table_at(byte).filter(|table| table.lined)?;
-        let inside = byte > table.start && !line_before(text, byte)?.trim_start().is_empty();
-        let rest = text.get(byte..table.body.end)?;
-        inside.then(|| byte + rest.find('\n').map_or(rest.len(), |at| at + 1))
+        let inside = byte > table.start && !self.line_before(byte, text)?.trim_start().is_empty();
+        let next = self.lines.get(self.lines_until(byte)).map_or(table.body.end, |next| next.start as usize);
+        inside.then_some(next.min(table.body.end))
+    }
+
+    /// How many lines begin at a byte or before it.
+    fn lines_until(&self, byte: usize) -> usize {
+        self.lines.partition_point(|line| line.start as usize <= byte)
+    }
+
+    /// What stands before a byte on its line.
+    fn line_before<'t>(&self, byte: usize, text: &'t str) -> Option<&'t str> {
+        let line = self.lines.get(self.lines_until(byte).checked_sub(1)?)?;
+        text.get(line.start as usize..byte)
     }
 
     /// Whether a byte is inside a table of Markdown, below its first byte.
@@ -223,12 +239,6 @@ impl Outline {
         path.reverse();
         path
     }
-}
-
-/// What stands before a byte on its line.
-fn line_before(text: &str, byte: usize) -> Option<&str> {
-    let before = text.get(..byte)?;
-    before.get(before.rfind('\n').map_or(0, |at| at + 1)..)
 }
 
 /// The `|` between cells.

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
 
 use super::clocks::{Clocks, EmbedTimes, Times};
 pub use super::counters::{
@@ -22,7 +23,8 @@ use crate::telemetry::Reading;
 /// What a run has counted so far. Shared by all stages.
 #[derive(Debug)]
 pub struct Report {
-    started: Instant,
+    /// `None` while it waits for its turn.
+    started: Mutex<Option<Instant>>,
     /// Documents.
     pub documents: DocumentCounters,
     /// Chunks.
@@ -47,7 +49,7 @@ pub struct Report {
 impl Default for Report {
     fn default() -> Self {
         Self {
-            started: Instant::now(),
+            started: Mutex::new(Some(Instant::now())),
             documents: DocumentCounters::default(),
             chunks: ChunkCounters::default(),
             contexts: ContextCounters::default(),
@@ -64,9 +66,29 @@ impl Default for Report {
 }
 
 impl Report {
+    /// Of a run that waits for its turn: its time begins with [`Self::begin`].
+    pub(crate) fn not_begun() -> Self {
+        let report = Self::default();
+        report.wait();
+        report
+    }
+
+    /// The run begins, and its time with it.
+    pub(crate) fn begin(&self) {
+        *self.started.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+        self.clocks.open();
+    }
+
+    /// The run did not get its turn: what has passed so far is not its time.
+    pub(crate) fn wait(&self) {
+        *self.started.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        self.clocks.wait();
+    }
+
     /// Since the run began.
     pub fn elapsed(&self) -> Duration {
-        self.started.elapsed()
+        let started = *self.started.lock().unwrap_or_else(PoisonError::into_inner);
+        started.map_or(Duration::ZERO, |started| started.elapsed())
     }
 
     /// What is waited for that others do, if anything is.

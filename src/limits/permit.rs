@@ -105,8 +105,19 @@ pub struct Reservation {
 impl Reservation {
     /// Replaces what was reserved by what the provider says it was.
     pub fn settle(mut self, tokens: u64) {
+        self.bills(tokens);
+        self.settle_quota(tokens);
+    }
+
+    /// What is billed for all that is known, if nothing more is heard of it. The reservation stands: what a server counts of a
+    /// request that ends early, it does not say.
+    pub fn bills(&mut self, tokens: u64) {
+        self.billed = tokens.min(MAX_TOKENS);
+    }
+
+    /// Replaces what was reserved by what the provider's quota counts, where that is not what it bills.
+    pub fn settle_quota(self, tokens: u64) {
         let tokens = tokens.min(MAX_TOKENS);
-        self.billed = tokens;
         let mut guard = self.shared.lock();
         let state = &mut *guard;
         if state.visits.is_some() {

@@ -473,13 +473,7 @@ impl Reader<'_> {
     fn end_of_row(&mut self, cells: Vec<String>, place: u32) {
         self.rows.begin_row();
         for edge in self.story.paragraphs.as_ref().map_or(&[][..], |paragraphs| paragraphs.row(paragraphs.at(place))) {
-            if edge.from_above {
-                self.rows.goes_on();
-            }
-            if edge.from_left {
-                self.rows.joins_left();
-            }
-            self.rows.edge(edge.right);
+            self.rows.place(*edge);
         }
         self.add_row(cells);
     }

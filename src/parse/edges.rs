@@ -28,11 +28,12 @@ struct Definition {
     header: bool,
 }
 
-#[derive(Debug, Clone, Copy, Default)]
-struct Place {
-    right: i32,
-    from_above: bool,
-    from_left: bool,
+/// Where a cell of a row ends on the page, and whether it belongs to the one above or to its left.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(in crate::parse) struct Place {
+    pub(in crate::parse) right: i32,
+    pub(in crate::parse) from_above: bool,
+    pub(in crate::parse) from_left: bool,
 }
 
 impl Rows {
@@ -42,10 +43,14 @@ impl Rows {
     }
 
     pub(in crate::parse) fn edge(&mut self, right: i32) {
-        if self.definition.places.len() < MAX_CELLS {
-            self.definition.places.push(Place { right, ..self.next });
-        }
+        self.place(Place { right, ..self.next });
         self.next = Place::default();
+    }
+
+    pub(in crate::parse) fn place(&mut self, place: Place) {
+        if self.definition.places.len() < MAX_CELLS {
+            self.definition.places.push(place);
+        }
     }
 
     pub(in crate::parse) fn goes_on(&mut self) {

@@ -22,6 +22,11 @@ pub(super) fn set_some(body: &mut Value, key: &str, value: Option<impl Into<Valu
     }
 }
 
+/// The number as it was written: 0.7, where the nearest `f32` is 0.699999988.
+pub(crate) fn decimal(number: f32) -> f64 {
+    number.to_string().parse().unwrap_or(f64::from(number))
+}
+
 /// What is told besides, of a field's own type; `None` where it is of another.
 pub(super) fn told<'de, D: Deserializer<'de>, T: DeserializeOwned>(deserializer: D) -> Result<Option<T>, D::Error> {
     Value::deserialize(deserializer).map(|value| serde_json::from_value(value).ok())

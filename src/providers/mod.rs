@@ -53,6 +53,8 @@ pub use decide::{Ask, Asked, Choice, Decider, Decision, DecisionRequest, Decisio
 pub use embed::{EmbedLimits, Embedded, Embedder, InputType, Prefixes};
 pub use error::{ErrorKind, ProviderError};
 pub use fingerprint::Fingerprint;
+#[cfg(any(feature = "serve", test))]
+pub(crate) use json::decimal;
 pub use plan::{EmbedPlan, ModelRef, Price, ProviderKind, ProviderPlan, RetryPlan, Secret};
 pub use rerank::{Reranked, Reranker};
 pub(crate) use site::UrlVariable;

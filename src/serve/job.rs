@@ -141,7 +141,7 @@ impl Job {
             id: Uuid::from_u128(rand::random()),
             pipeline: pipeline.to_owned(),
             asked: SystemTime::now(),
-            report: Arc::default(),
+            report: Arc::new(Report::not_begun()),
             stop,
             state: watch::Sender::new(State { phase: Phase::Waiting, lines: 0 }),
             lines: Mutex::default(),
@@ -362,6 +362,7 @@ impl Job {
         self.pass(|phase| phase == Phase::Waiting, Phase::Running);
         let options = self.options(asked);
         let ran = loop {
+            self.report.begin();
             let (run, turn) = (ingest(options.clone(), Arc::clone(&self.report), self.stop.clone()), Arc::clone(&turn));
             let run = async move {
                 let ran = run.await;
@@ -377,6 +378,7 @@ impl Job {
                 // A command that began before the service did.
                 Err(error) if is_busy(&error) => {
                     tracing::info!(pipeline = self.pipeline, "{}: waiting for it", reason(&error));
+                    self.report.wait();
                     tokio::select! {
                         () = tokio::time::sleep(BUSY) => {}
                         () = self.stop.cancelled() => {}

@@ -121,7 +121,7 @@ async fn a_streamed_chat_field_by_field() {
     let service = start(&project, &["-p", "docs.yaml", "-p", "bare.yaml"]);
     let url = service.at("/v1/chat/completions");
     let asked = json!({
-        "model": "docs", "stream": true, "stream_options": {"include_usage": true}, "max_tokens": 77, "temperature": 0.5, "top_p": 0.9,
+        "model": "docs", "stream": true, "stream_options": {"include_usage": true}, "max_tokens": 77, "temperature": 0.7, "top_p": 0.9,
         "messages": [{"role": "system", "content": "Speak like a pirate."}, {"role": "user", "content": "How often are keys rotated?"}],
     });
     let response = posted(&url, &asked).await;
@@ -181,7 +181,7 @@ async fn a_streamed_chat_field_by_field() {
     let sent = api.requests().pop().unwrap().body;
     let system = sent["messages"][0]["content"].as_str().unwrap();
     assert!(system.starts_with("You answer questions") && system.contains("\nSpeak like a pirate.\n</wishes-"), "{system}");
-    assert_eq!(sent["temperature"], 0.5);
+    assert_eq!(sent["temperature"], 0.7);
     assert!([&sent["max_tokens"], &sent["max_completion_tokens"]].contains(&&json!(77)), "{sent}");
 
     // Without a wish for it there is no usage, and no chunk without a choice.

@@ -8,11 +8,11 @@ use super::number::Match;
 use super::place::View;
 use super::quote::{self, squeezed};
 use super::reading::{Reading, Script};
-use super::script::{Variant, variant};
 use super::value::{Value, What};
 use super::{DoubtKind, diff, dotted, known, label, negation};
 use crate::answer::source::Source;
 use crate::chunk::with_columns;
+use crate::script::{Variant, variant};
 
 /// Values of a claim that are looked up: a sentence has a few.
 const MOST_VALUES: usize = 40;

@@ -8,7 +8,7 @@ use std::ops::Range;
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
 
-use super::script::simplified;
+use crate::script::simplified;
 
 /// What a token is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -55,7 +55,6 @@ mod quote;
 mod reading;
 #[cfg(test)]
 mod reversals;
-mod script;
 mod share;
 mod sign;
 #[cfg(test)]

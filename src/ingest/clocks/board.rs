@@ -13,6 +13,8 @@ use super::times::Times;
 /// The part of a run that goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
+    /// For its turn.
+    Waiting,
     Opening,
     Running,
     Closing,
@@ -83,6 +85,17 @@ impl Clocks {
         change(&mut step);
     }
 
+    /// The run begins.
+    pub fn open(&self) {
+        self.enter(Phase::Opening);
+    }
+
+    /// The run waits for its turn: what has passed so far is not its time.
+    pub fn wait(&self) {
+        self.enter(Phase::Waiting);
+        lock(&self.course).spent = [Duration::ZERO; 3];
+    }
+
     /// The stream begins, with so many places a step.
     pub fn begin(&self, places: impl Fn(Step) -> usize) {
         self.enter(Phase::Running);
@@ -114,7 +127,7 @@ impl Clocks {
         match phase {
             Phase::Running => (course.began, course.closed) = (Some(course.since), None),
             Phase::Closing => course.closed = Some(course.since),
-            Phase::Opening | Phase::Ended => {}
+            Phase::Waiting | Phase::Opening | Phase::Ended => {}
         }
         course.cpu_at = (phase == Phase::Running).then(cpu::used).flatten();
     }
@@ -203,7 +216,7 @@ impl Course {
                 }
             }
             Phase::Closing => *closing += passed,
-            Phase::Ended => {}
+            Phase::Waiting | Phase::Ended => {}
         }
     }
 }

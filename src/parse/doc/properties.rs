@@ -1,6 +1,7 @@
 //! What letters and paragraphs of old documents are: lists of changes (sprms) in pages of 512 bytes.
 
 use super::super::compound::{u16_at, u32_at};
+use super::super::edges::Place;
 
 /// Runs of a document.
 const MAX_RUNS: usize = 2_000_000;
@@ -8,14 +9,6 @@ const MAX_RUNS: usize = 2_000_000;
 /// Cells of a row, and rows whose cells' places are kept.
 const MAX_CELLS: usize = 64;
 const MAX_ROWS: usize = 50_000;
-
-/// Where a cell of a row ends on the page, and whether it belongs to the one above or to its left.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Place {
-    pub(super) right: i32,
-    pub(super) from_above: bool,
-    pub(super) from_left: bool,
-}
 
 /// Paragraphs, and the rows that end with some of them.
 #[derive(Debug)]

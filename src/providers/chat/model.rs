@@ -63,6 +63,11 @@ pub struct Shared {
     pub tokens: u64,
 }
 
+/// The tokens of so many bytes, on the high side.
+pub(super) const fn estimated(bytes: usize) -> u64 {
+    bytes as u64 / 3
+}
+
 impl ChatRequest {
     /// This conversation, without instructions; the answer may have 1,024 tokens.
     pub fn new(messages: Vec<Message>) -> Self {
@@ -72,8 +77,13 @@ impl ChatRequest {
     /// The tokens that the request and its answer may come to, on the high side: three bytes a token, where prose in most
     /// models has four or more and Chinese about three, and a few tokens of markup a message.
     pub fn estimated_tokens(&self) -> u64 {
+        self.estimated_input() + u64::from(self.max_tokens)
+    }
+
+    /// Those of the request alone.
+    pub(super) fn estimated_input(&self) -> u64 {
         let texts = self.messages.iter().map(|message| &message.text).chain([&self.system]);
-        texts.map(|text| text.len() as u64 / 3 + 8).sum::<u64>() + u64::from(self.max_tokens)
+        texts.map(|text| estimated(text.len()) + 8).sum()
     }
 }
 

@@ -8,11 +8,12 @@ use tokio::time::Instant;
 use tracing::Instrument as _;
 
 use super::model::{ChatModel, ChatRequest, ChatStream, Shared};
-use super::stream;
+use super::stream::{self, Expected};
 use super::thoughts::thinks_untagged;
 use super::told::told;
 use super::wire::{ChatApi, Parameters};
 use crate::providers::http::{Cost, Http};
+use crate::providers::json::decimal;
 use crate::providers::{ModelRef, Price, ProviderError};
 use crate::telemetry;
 
@@ -59,7 +60,7 @@ impl ChatModel for Remote {
     }
 
     async fn chat(&self, request: ChatRequest) -> Result<ChatStream, ProviderError> {
-        let span = telemetry::chat(self.http.told(), &self.id, request.max_tokens, request.temperature);
+        let span = telemetry::chat(self.http.told(), &self.id, request.max_tokens, request.temperature.map(decimal));
         let asked = Instant::now();
         let answer = self.begun(&request).instrument(span.clone()).await;
         if span.is_disabled() {
@@ -72,13 +73,13 @@ impl ChatModel for Remote {
 impl Remote {
     async fn begun(&self, request: &ChatRequest) -> Result<ChatStream, ProviderError> {
         let wire = self.api.wire;
-        let cost = Cost { tokens: request.estimated_tokens() };
+        let expected = Expected { cost: Cost { tokens: request.estimated_tokens() }, input: request.estimated_input() };
         let path = wire.path(self.http.base_path(), &self.id);
         let mut parameters = *self.parameters.lock().unwrap_or_else(PoisonError::into_inner);
         // Each turn gives one parameter up for good, so this ends.
         loop {
             let body = wire.body(&self.id, request, parameters);
-            match stream::begin(&self.http, wire, &path, &body, cost, &self.untagged).await {
+            match stream::begin(&self.http, wire, &path, &body, expected, &self.untagged).await {
                 Ok(answer) => {
                     *self.parameters.lock().unwrap_or_else(PoisonError::into_inner) = parameters;
                     return Ok(answer);

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::model::{ChatRequest, ChatStream, Message, Role, Shared};
 use crate::providers::http::{Body, Http};
+use crate::providers::json::decimal;
 use crate::providers::{ErrorKind, ProviderError};
 
 /// A wire format for chats: it only translates.
@@ -78,8 +79,8 @@ impl Parameters {
     }
 
     /// The temperature, where it is asked for and taken.
-    pub(super) fn temperature(self, request: &ChatRequest) -> Option<f32> {
-        request.temperature.filter(|_| self.temperature)
+    pub(super) fn temperature(self, request: &ChatRequest) -> Option<f64> {
+        request.temperature.filter(|_| self.temperature).map(decimal)
     }
 }
 

@@ -90,6 +90,35 @@ async fn what_is_late_is_given_up_though_its_threads_get_no_time() {
     background.shutdown_background();
 }
 
+#[tokio::test(start_paused = true)]
+async fn the_time_in_the_queue_is_not_the_runs() {
+    let (running, turn, job) = (TaskTracker::new(), Turn::default(), job());
+    let held = Arc::clone(&turn).lock_owned().await;
+    let begun = Arc::new(tokio::sync::Notify::new());
+    let (told, seconds) = (Arc::clone(&begun), Duration::from_secs);
+    let ingest = move |_, report: Arc<Report>, _| {
+        let told = Arc::clone(&told);
+        async move {
+            told.notify_one();
+            tokio::time::sleep(seconds(2)).await;
+            Ok(IngestSummary { outcome: Outcome::Complete, ..IngestSummary::cut_short("docs", &report) })
+        }
+    };
+    let run = Arc::clone(&job).run(ingest, JobOptions::default(), turn, Handle::current(), running.clone());
+    tokio::spawn(run);
+    tokio::time::sleep(seconds(40)).await;
+    let view = job.view();
+    assert_eq!((view.state, view.progress.seconds, view.time.opening), (Phase::Waiting, 0.0, 0.0));
+    drop(held);
+    begun.notified().await;
+    tokio::time::sleep(seconds(1)).await;
+    assert!((job.view().time.opening - 1.0).abs() < 0.1, "{:?}", job.view().time);
+    job.ended().await;
+    let (view, end) = (job.view(), job.view().end.unwrap());
+    assert!((end["seconds"].as_f64().unwrap() - 2.0).abs() < 0.1, "{end}");
+    assert!((view.time.opening - 2.0).abs() < 0.1, "{:?}", view.time);
+}
+
 #[tokio::test]
 async fn one_that_waits_ends_at_once_and_one_that_ends_by_itself_is_done() {
     let (running, turn) = (TaskTracker::new(), Turn::default());

@@ -7,7 +7,7 @@ use super::super::citations::Linked;
 use super::super::errors;
 use super::super::models::now;
 use super::super::tell::{End, Said};
-use crate::providers::StopReason;
+use crate::providers::{StopReason, decimal};
 use crate::serve::fault::Fault;
 
 /// What of the request is said again in the response.
@@ -285,7 +285,7 @@ impl Wire {
             "safety_identifier": null,
             "service_tier": "default",
             "store": false,
-            "temperature": temperature.unwrap_or(1.0),
+            "temperature": decimal(temperature.unwrap_or(1.0)),
             "text": {"format": {"type": "text"}},
             "tool_choice": "none",
             "tools": [],

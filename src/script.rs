@@ -39,13 +39,50 @@ fn pairs() -> impl Iterator<Item = (char, char)> {
 }
 
 /// The simplified form of a character, where it is a frequent one that has another.
-pub(super) fn simplified(character: char) -> char {
+pub(crate) fn simplified(character: char) -> char {
     SIMPLIFIED.get(&character).copied().unwrap_or(character)
+}
+
+static TRADITIONAL: LazyLock<HashMap<char, Vec<char>, RandomState>> = LazyLock::new(|| {
+    let mut traditional: HashMap<char, Vec<char>, RandomState> = HashMap::default();
+    for (one, other) in pairs().filter(|(one, other)| one != other) {
+        traditional.entry(other).or_default().push(one);
+    }
+    traditional
+});
+
+/// The other ways in which a word may be written: simplified, and in traditional characters, of which some have one simplified form in
+/// common (`发`: `發` and `髮`). None for most words.
+pub(crate) fn otherwise_written(word: &str) -> Vec<String> {
+    /// A pair of characters has four at most, as a rule.
+    const MOST: usize = 8;
+    let plain: String = word.chars().map(simplified).collect();
+    let mut written = vec![String::new()];
+    for character in plain.chars() {
+        let forms = TRADITIONAL.get(&character).map_or(&[][..], Vec::as_slice);
+        // Some are characters of the traditional script, too.
+        let itself = Some(character).filter(|_| forms.is_empty() || is_of_both(character));
+        let forms = || forms.iter().copied().chain(itself);
+        written = written.iter().flat_map(|word| forms().map(move |form| format!("{word}{form}"))).take(MOST).collect();
+    }
+    written.push(plain);
+    let mut others: Vec<String> = Vec::new();
+    for other in written {
+        if other != word && !others.contains(&other) {
+            others.push(other);
+        }
+    }
+    others
+}
+
+/// A simplified form that is a character of its own in the traditional script (`后`, `里`, `云`), and not rare there.
+fn is_of_both(character: char) -> bool {
+    "云万余台后里几准只干系征松谷板斗丰升尸了曲朴价范愈舍获症丑借么御灶折致周帘复注冬咸佣叶适".contains(character)
 }
 
 /// A script of Chinese.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Variant {
+pub(crate) enum Variant {
     Simplified,
     Traditional,
 }
@@ -54,9 +91,7 @@ static ONLY: LazyLock<HashMap<char, Variant, RandomState>> = LazyLock::new(|| {
     let mut only = HashMap::default();
     for (traditional, simplified) in pairs().filter(|(one, other)| one != other) {
         only.insert(traditional, Variant::Traditional);
-        // Some are characters of their own in the traditional script (`后`, `里`, `云`): those that are rare there.
-        if !"云万余台后里几准只干系征松谷板斗丰升尸了曲朴价范愈舍获症丑借么御灶折致周帘复注冬咸佣叶适".contains(simplified)
-        {
+        if !is_of_both(simplified) {
             only.insert(simplified, Variant::Simplified);
         }
     }
@@ -65,7 +100,7 @@ static ONLY: LazyLock<HashMap<char, Variant, RandomState>> = LazyLock::new(|| {
 
 /// Which script a text is in, by the frequent characters that only one has; `None`: it has none, or of both (one in ten is a name or a
 /// slip).
-pub(super) fn variant(text: &str) -> Option<Variant> {
+pub(crate) fn variant(text: &str) -> Option<Variant> {
     let (mut simplified, mut traditional) = (0_usize, 0_usize);
     for variant in text.chars().filter_map(|character| ONLY.get(&character)) {
         match variant {
@@ -89,7 +124,7 @@ mod tests {
     #[test]
     fn frequent_characters_have_their_other_form_and_tell_the_script() {
         assert!(PAIRS.chars().count().is_multiple_of(2));
-        assert!(pairs().all(|(one, other)| super::super::lex::is_han(one) && super::super::lex::is_han(other)));
+        assert!(pairs().all(|(one, other)| [one, other].iter().all(|c| ('\u{4E00}'..='\u{9FFF}').contains(c))));
         let fold = |text: &str| text.chars().map(simplified).collect::<String>();
         assert_eq!(fold("資治通鑑與歷史，兩個小時"), "资治通鉴与历史，两个小时");
         assert_eq!(fold("兩個星期，四十五分鐘，6個月，3公噸"), "两个星期，四十五分钟，6个月，3公吨");
@@ -98,6 +133,10 @@ mod tests {
         assert_eq!(variant("资治通鉴"), Some(Variant::Simplified));
         assert_eq!(variant("品質是企業的生命線"), Some(Variant::Traditional));
         assert_eq!((variant("公司"), variant("后山"), variant("资 資")), (None, None, None));
+        let others = |word: &str| otherwise_written(word).join(" ");
+        assert_eq!((others("機房"), others("机房"), others("公司")), ("机房".to_owned(), "機房".to_owned(), String::new()));
+        assert_eq!((others("头发").as_str(), others("頭髮").as_str()), ("頭發 頭髮", "頭發 头发"));
+        assert_eq!((others("后台"), others("abc")), ("後臺 後台 后臺".to_owned(), String::new()));
         // Each is simplified in one step.
         assert!(pairs().all(|(_, other)| simplified(other) == other), "{:?}", pairs().find(|(_, o)| simplified(*o) != *o));
     }
