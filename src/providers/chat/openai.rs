@@ -102,13 +102,26 @@ impl Said {
 /// Adds what was counted: what comes later has all of it.
 fn add(usage: &mut Usage, counted: &Value) {
     usage.input_tokens = count_in(counted, "prompt_tokens").or(usage.input_tokens);
-    usage.output_tokens = count_in(counted, "completion_tokens").or(usage.output_tokens);
+    usage.output_tokens = written(counted).or(usage.output_tokens);
     let details = counted.get("prompt_tokens_details").unwrap_or(&Value::Null);
     let PromptCache { read_tokens, written_tokens } = &mut usage.prompt_cache;
     // DeepSeek has another name for it.
     let read = count_in(details, "cached_tokens").or_else(|| count_in(counted, "prompt_cache_hit_tokens"));
     *read_tokens = read.unwrap_or(*read_tokens);
     *written_tokens = count_in(details, "cache_write_tokens").unwrap_or(*written_tokens);
+}
+
+/// Tokens written. Thoughts are among them at OpenAI, and beside them at xAI and where Grok is behind another's server: the total tells
+/// which is meant. <https://docs.x.ai/docs/key-information/consumption-and-rate-limits>
+fn written(counted: &Value) -> Option<u64> {
+    let told = count_in(counted, "completion_tokens")?;
+    let beside = || {
+        let thought = count_in(counted.get("completion_tokens_details")?, "reasoning_tokens")?;
+        let both = told.checked_add(thought)?;
+        let read = count_in(counted, "prompt_tokens")?;
+        (count_in(counted, "total_tokens") == read.checked_add(both)).then_some(both)
+    };
+    Some(beside().unwrap_or(told))
 }
 
 /// Reads a streamed answer. Its end mark is `[DONE]`, or the end of the body after a `finish_reason`.
@@ -160,4 +173,32 @@ fn decode(http: &Arc<Http>, body: Body) -> ChatStream {
         let stop = stop.ok_or_else(|| sse::cut_off(&http))?;
         yield ChatEvent::Done { stop: if refused { StopReason::Refused } else { stop }, usage };
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn thoughts_are_counted_once_wherever_a_server_counts_them() {
+        let output = |counted: Value| {
+            let mut usage = Usage::default();
+            add(&mut usage, &counted);
+            usage.output_tokens
+        };
+        let counted = |total: u64| {
+            json!({"prompt_tokens": 1000, "completion_tokens": 200, "total_tokens": total,
+                   "completion_tokens_details": {"reasoning_tokens": 150}})
+        };
+        assert_eq!(output(counted(1350)), Some(350), "xAI: beside what was written");
+        assert_eq!(output(counted(1200)), Some(200), "OpenAI, DeepSeek: among it");
+        assert_eq!(output(counted(1300)), Some(200), "nobody knows what is in this total");
+        let mut without = counted(1350);
+        without.as_object_mut().map(|counted| counted.remove("total_tokens"));
+        assert_eq!(output(without), Some(200));
+        assert_eq!(output(json!({"prompt_tokens": 5, "completion_tokens": 2, "total_tokens": 7})), Some(2));
+        let grok = json!({"prompt_tokens": 10120, "completion_tokens": 1499, "total_tokens": 14428,
+                          "completion_tokens_details": {"reasoning_tokens": 2809}});
+        assert_eq!(output(grok), Some(4308));
+    }
 }
