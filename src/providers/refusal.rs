@@ -170,9 +170,16 @@ fn names(words: &str, place: &str) -> bool {
     words.split(|c: char| !c.is_alphanumeric() && c != '_').any(|word| word == last)
 }
 
-/// A body that is no JSON: of an HTML page (a proxy's, usually) the status says more.
-fn plain_text(body: &str) -> String {
-    if body.trim_start().starts_with('<') { String::new() } else { body.trim().to_owned() }
+/// Text, unless it is an HTML page (a proxy's, usually): of that the status says more.
+fn plain_text(text: &str) -> String {
+    let text = text.trim();
+    if begins_with_a_tag(text) { String::new() } else { text.to_owned() }
+}
+
+/// Whether it begins as HTML or XML does, and not with `<400> InternalError.Algo…`, as Alibaba's messages do.
+fn begins_with_a_tag(text: &str) -> bool {
+    let tag = text.strip_prefix('\u{feff}').unwrap_or(text).strip_prefix('<');
+    tag.is_some_and(|tag| tag.starts_with(|c: char| c.is_ascii_alphabetic() || matches!(c, '!' | '?' | '/')))
 }
 
 /// The table. Codes and messages are asked first: the same status means different things.

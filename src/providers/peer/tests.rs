@@ -180,6 +180,20 @@ fn what_a_validator_found_is_told_with_its_place() {
 }
 
 #[test]
+fn a_message_that_begins_with_a_status_in_angle_brackets_is_no_web_page() {
+    let peer = peer(ProviderKind::OpenAi, "https://api.openai.com/v1");
+    let told = "<400> InternalError.Algo.InvalidParameter: Value error, batch size is invalid, it should not be larger than 10.: \
+                input.contents";
+    let body = json!({"error": {"message": told, "type": "InvalidParameter", "code": "InvalidParameter"}});
+    assert_eq!(peer.refusal(Some(400), &body, None).message, told);
+    for page in ["<html>", "<!DOCTYPE html>", "\n<?xml version='1.0'?>", "\u{feff}<!-- a --><html>", "<h1>Bad Gateway</h1>"] {
+        for body in [json!(page), json!({"error": {"message": page}})] {
+            assert_eq!(peer.refusal(Some(502), &body, None).message, "HTTP 502 Bad Gateway", "{body}");
+        }
+    }
+}
+
+#[test]
 fn the_providers_words_with_secrets_blotted_out_and_bounded() {
     let peer = peer(ProviderKind::OpenAi, "https://user:pa55word@example.org/v1?code=azure-function-key");
     let told = format!("bad\n key {KEY}, sk-test-0123456789%2B%2F at user:pa55word, azure-function-key");
