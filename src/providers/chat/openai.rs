@@ -160,10 +160,11 @@ fn decode(http: &Arc<Http>, body: Body) -> ChatStream {
                 // Some servers send an empty reason with every chunk.
                 match word_in(choice, "finish_reason") {
                     None => {}
-                    Some("length" | "model_length") => stop = Some(StopReason::Length),
-                    Some("content_filter") => stop = Some(StopReason::Refused),
-                    // OpenRouter; vLLM and SGLang; DeepSeek.
-                    Some(reason @ ("error" | "abort" | "insufficient_system_resource")) => {
+                    Some("length" | "model_length" | "model_context_window_exceeded") => stop = Some(StopReason::Length),
+                    // The second one is Zhipu's.
+                    Some("content_filter" | "sensitive") => stop = Some(StopReason::Refused),
+                    // OpenRouter; vLLM and SGLang; DeepSeek; Zhipu.
+                    Some(reason @ ("error" | "abort" | "insufficient_system_resource" | "network_error")) => {
                         Err(http.error(ErrorKind::Unavailable, format!("the model broke off: {reason}")))?;
                     }
                     Some(_) => stop = Some(StopReason::End),
@@ -176,8 +177,39 @@ fn decode(http: &Arc<Http>, body: Body) -> ChatStream {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test may fail loudly")]
 mod tests {
+    use futures_util::stream;
+
     use super::*;
+    use crate::providers::{ProviderKind, ProviderPlan};
+
+    #[tokio::test]
+    async fn an_answer_that_was_cut_off_is_no_complete_one_in_whatever_words_that_is_said() {
+        let plan = ProviderPlan { base_url: "http://localhost:1".parse().unwrap(), ..ProviderPlan::new(ProviderKind::OpenAi) };
+        let http = Arc::new(Http::connect(&plan).unwrap());
+        for (reason, stops) in [
+            ("stop", Ok(StopReason::End)),
+            ("tool_calls", Ok(StopReason::End)),
+            ("length", Ok(StopReason::Length)),
+            ("model_context_window_exceeded", Ok(StopReason::Length)),
+            ("content_filter", Ok(StopReason::Refused)),
+            ("sensitive", Ok(StopReason::Refused)),
+            ("network_error", Err(ErrorKind::Unavailable)),
+            ("insufficient_system_resource", Err(ErrorKind::Unavailable)),
+        ] {
+            let chunk = json!({"choices": [{"delta": {"content": "Keys"}, "finish_reason": reason}]});
+            let body = stream::iter([Ok(format!("data: {chunk}\n\ndata: [DONE]\n\n").into())]).boxed();
+            let events: Vec<_> = decode(&http, body).collect().await;
+            let last = events.into_iter().next_back().unwrap();
+            let stopped = match last.map_err(|error| error.kind) {
+                Ok(ChatEvent::Done { stop, .. }) => Ok(stop),
+                Ok(other) => panic!("{other:?}"),
+                Err(kind) => Err(kind),
+            };
+            assert_eq!(stopped, stops, "{reason}");
+        }
+    }
 
     #[test]
     fn thoughts_are_counted_once_wherever_a_server_counts_them() {
