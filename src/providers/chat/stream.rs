@@ -18,12 +18,13 @@ use crate::providers::http::{Cost, Http, StreamingResponse};
 use crate::providers::{ErrorKind, ProviderError};
 
 /// Asks, and returns the answer once its first piece is there. Until then what breaks is tried again, like a request that was
-/// refused: servers fail under a status of 200, too. After it nothing is, as pieces that were shown cannot be taken back.
+/// refused: servers fail under a status of 200, too. After it nothing is, as pieces that were shown cannot be taken back. `request` is
+/// asked for each time that one leaves.
 pub(super) async fn begin(
     http: &Arc<Http>,
     wire: &'static dyn ChatWire,
     path: &str,
-    request: &Value,
+    request: impl Fn() -> Value,
     cost: Cost,
     untagged: &Arc<AtomicBool>,
 ) -> Result<ChatStream, ProviderError> {
@@ -35,7 +36,7 @@ pub(super) async fn begin(
             Ok(Box::pin(stream::iter(first.map(Ok)).chain(answer)) as ChatStream)
         }
     };
-    http.post_stream(path, wire.headers(), request, cost, begin).await
+    http.post_stream_as_known(path, wire.headers(), request, cost, begin).await
 }
 
 /// The number of times that the provider's `timeout` may pass without a piece while comments and pings keep the connection
