@@ -141,6 +141,9 @@ impl Peer {
                 (None, Some(model)) => format!("check the model's name (`{model}`) and the base URL ({})", self.shown_url),
                 (None, None) => format!("check the model's name and the base URL ({})", self.shown_url),
             },
+            ErrorKind::InvalidInput if mentions(message, &["batch size is invalid", "allowed batch size"]) => {
+                "the server takes fewer texts at once: lower `embed.batch.items`".to_owned()
+            }
             ErrorKind::InvalidInput if mentions(message, &["batch size", "ubatch"]) => {
                 "start llama-server with a larger --ubatch-size, or lower `chunk.max_tokens`".to_owned()
             }
