@@ -96,7 +96,8 @@ fn most_in(message: &str, texts: usize) -> Option<usize> {
         return None;
     }
     let said = AT_MOST.iter().filter_map(|words| message.split_once(words));
-    let numbers = said.flat_map(|(_, after)| after.split(|c: char| !c.is_ascii_digit())).filter_map(|number| number.parse().ok());
+    let numbers =
+        said.flat_map(|(_, after)| after.split(|c: char| !c.is_ascii_digit())).filter_map(|number| number.parse().ok());
     // The other numbers are how many there were, and the first of a range.
     numbers.filter(|number| (1..texts).contains(number)).max()
 }
@@ -113,10 +114,18 @@ mod tests {
     #[test]
     fn the_number_is_read_out_of_a_refusal() {
         for (message, texts, most) in [
-            ("<400> InternalError.Algo.InvalidParameter: Value error, batch size is invalid, it should not be larger than 10.: input.contents", 128, Some(10)),
+            (
+                "<400> InternalError.Algo.InvalidParameter: Value error, batch size is invalid, it should not be larger than 10.: input.contents",
+                128,
+                Some(10),
+            ),
             ("batch size 100 > maximum allowed batch size 32", 100, Some(32)),
             ("input batch size 136 > maximum allowed batch size 64", 136, Some(64)),
-            ("'$.input' is invalid. Expected an array with maximum length 2048, but got an array with length 3000 instead.", 3000, Some(2048)),
+            (
+                "'$.input' is invalid. Expected an array with maximum length 2048, but got an array with length 3000 instead.",
+                3000,
+                Some(2048),
+            ),
             ("batch size must be between 1 and 16", 40, Some(16)),
             ("input数组最大不得超过64条", 128, Some(64)),
             // What is no less than was sent, and what is about something else.

@@ -297,7 +297,7 @@ impl Http {
             Ok((first, response))
         };
         let begun = timeout(self.timeout, begun).await;
-        let (first, response) = match begun.unwrap_or_else(|_| Err(self.too_late(self.timeout))) {
+        let (first, response) = match begun.unwrap_or_else(|_| Err(self.silent())) {
             Ok(begun) => begun,
             Err(failure) => return Err(failure.bill(reservation)),
         };
@@ -373,6 +373,15 @@ impl Http {
         } else {
             hedged(&self.limiter, permit, cost, attempt).await
         }
+    }
+
+    /// Of an answer that is streamed, nothing has come.
+    fn silent(&self) -> FailedAttempt {
+        let late = self.too_late(self.timeout);
+        let hint =
+            format!("raise `timeout` of the provider `{}`: some models think for longer before they begin", self.peer.name);
+        let message = format!("no answer has begun within {} s", self.timeout.as_secs_f64());
+        FailedAttempt { error: ProviderError { message, ..late.error.with_hint(hint) }, ..late }
     }
 
     fn too_late(&self, within: Duration) -> FailedAttempt {

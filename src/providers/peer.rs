@@ -152,7 +152,9 @@ impl Peer {
                 if self.has_places {
                     return None;
                 }
-                format!("declare how many requests your account may have at once: `limits: {{ concurrency: … }}` of the provider `{name}`")
+                format!(
+                    "declare how many requests your account may have at once: `limits: {{ concurrency: … }}` of the provider `{name}`"
+                )
             }
             ErrorKind::RateLimited if !self.has_quota => {
                 format!("declare what your account allows: `limits: {{ rpm: …, tpm: … }}` of the provider `{name}`")

@@ -133,11 +133,7 @@ fn refusals_as_the_vendors_write_them() {
             json!({"error": {"message": "用户额度不足, 剩余额度: ＄0.000000", "type": "new_api_error", "code": "insufficient_user_quota"}}),
             QuotaSpent,
         ),
-        (
-            Some(403),
-            json!({"code": 30001, "message": "Sorry, your account balance is insufficient", "data": null}),
-            QuotaSpent,
-        ),
+        (Some(403), json!({"code": 30001, "message": "Sorry, your account balance is insufficient", "data": null}), QuotaSpent),
         (Some(403), json!({"code": 30003, "message": "Model disabled"}), Auth),
         (Some(400), json!({"error": {"message": "an odd text: insufficient balance"}}), InvalidInput),
     ];
