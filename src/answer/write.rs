@@ -20,6 +20,15 @@ const MAX_ANSWER: usize = 1 << 20;
 /// Parts of an answer that may wait for decisions: then the model waits, too.
 const MOST_WAITING: usize = 64;
 
+/// The error with what helps where the passages are too much for the model.
+fn hinted(error: ProviderError) -> ProviderError {
+    let hint = error.overflows().then_some("lower `query.answer.context_tokens` or `query.answer.max_tokens`");
+    match hint.filter(|_| error.hint.is_none()) {
+        Some(hint) => error.with_hint(hint),
+        None => error,
+    }
+}
+
 /// Streams the answer of `model`, which may cite these sources: `Reasoning`, `Token` and `Citation`, then `Done`, whose times count
 /// from the request. A citation waits until its sentence has been checked, and what follows waits behind it; where a model decides,
 /// several sentences are with it at once, while the answer goes on. What came of an answer that breaks off has been yielded before the
@@ -34,7 +43,7 @@ pub(super) fn write(
         let (mut claims, mut doubts) = (Claims::default(), Vec::new());
         let requested = Instant::now();
         let (mut ttft, mut written) = (None, 0);
-        let mut answer = model.chat(request).await?;
+        let mut answer = model.chat(request).await.map_err(hinted)?;
         let mut waiting: FuturesOrdered<Checking> = FuturesOrdered::new();
         // Without a model that decides, nothing waits for longer than a check takes.
         let most = if cited.deciding().is_some() { MOST_WAITING } else { 0 };

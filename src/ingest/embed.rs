@@ -15,6 +15,7 @@ use super::blame::{Blame, can_be_a_texts, complete};
 use super::breaker::Breaker;
 use super::clocks::{Asking, Clocks, Doing, Free, Place, Step};
 use super::report::Report;
+use super::taken::Taken;
 use crate::cache::{EmbeddingCache, Key, Vector};
 use crate::error::{Failure, Origin};
 use crate::limits::{Waiting, WaitingListener, listened};
@@ -111,6 +112,7 @@ impl EmbedQueue {
             dimensions,
             cache: cache.clone(),
             batching,
+            taken: Taken::default(),
             report: Arc::clone(&report),
             breaker,
             stop: stop.clone(),
@@ -177,6 +179,7 @@ struct Batcher {
     dimensions: usize,
     cache: EmbeddingCache,
     batching: Batching,
+    taken: Taken,
     report: Arc<Report>,
     breaker: Arc<Breaker>,
     blame: Blame,
@@ -206,6 +209,17 @@ impl Part {
         let mut texts = self.texts;
         let rest = texts.split_off(texts.len() / 2);
         [Self { texts, failed }, Self { texts: rest, failed }]
+    }
+
+    /// Parts of so many texts at most.
+    fn of_at_most(self, most: usize) -> Vec<Self> {
+        let (mut texts, mut parts) = (self.texts, Vec::new());
+        while texts.len() > most.max(1) {
+            let rest = texts.split_off(most.max(1));
+            parts.push(Self { texts: std::mem::replace(&mut texts, rest), failed: self.failed });
+        }
+        parts.push(Self { texts, failed: self.failed });
+        parts
     }
 
     /// Nobody waits any more when the run was dropped.
@@ -284,11 +298,12 @@ impl Batcher {
         let linger = if idle { LINGER_IDLE } else { LINGER_BUSY };
         // Learned limits may ask for smaller batches than the plan.
         let most = self.batching.tokens.min(self.embedder.limits().tokens);
+        let items = self.batching.items.min(self.taken.most());
         self.report.embeddings.batches.add(1);
         let until = Instant::now() + linger * LINGER_TIMES;
         let mut tokens = first.tokens;
         let mut batch = vec![first];
-        while batch.len() < self.batching.items {
+        while batch.len() < items {
             let next = tokio::time::timeout_at(until.min(Instant::now() + linger), requests.recv());
             let Ok(Some(next)) = next.await else { break };
             if tokens + next.tokens > most {
@@ -319,27 +334,42 @@ impl Batcher {
         let mut parts = vec![Part { texts: batch, failed: false }];
         // What the whole batch failed with says more than what a part of it did.
         let mut whole: Option<Arc<ProviderError>> = None;
+        // The first refusal of several texts, and the most that were taken at once; whether all were, in the end.
+        let mut refused: Option<(usize, ProviderError)> = None;
+        let (mut largest, mut all) = (0, true);
         while let Some(mut part) = parts.pop() {
-            let sent = Instant::now();
+            let (sent, texts) = (Instant::now(), part.texts.len());
             let error = match self.ask(&mut part, asking).await {
                 Some(Err(error)) => error,
-                Some(Ok(())) => continue,
+                Some(Ok(())) => {
+                    self.taken.took(texts);
+                    largest = largest.max(texts);
+                    continue;
+                }
                 None => {
+                    all = false;
                     part.refuse(|| EmbedError::Stopped);
                     continue;
                 }
             };
             // What is found out by further requests, and these themselves.
             asking.does(Doing::Retry);
-            let (several, refused) = (part.texts.len() > 1, error.kind == ErrorKind::InvalidInput);
+            if texts > 1 && error.kind == ErrorKind::InvalidInput {
+                self.tell_most(self.taken.refused(texts, &error));
+                refused.get_or_insert((texts, error));
+                let (most, failed) = (self.taken.most(), part.failed);
+                let smaller = if most < texts { part.of_at_most(most) } else { part.halves(failed).into() };
+                parts.extend(smaller.into_iter().rev());
+                continue;
+            }
             let the_texts = self.blame.is_the_texts(&error, sent).await;
-            if several && (refused || the_texts) {
-                let failed = part.failed || the_texts;
-                whole = whole.or(the_texts.then(|| Arc::new(error)));
-                let [first, rest] = part.halves(failed);
+            if texts > 1 && the_texts {
+                whole = whole.or(Some(Arc::new(error)));
+                let [first, rest] = part.halves(true);
                 parts.extend([rest, first]);
                 continue;
             }
+            all = false;
             if the_texts {
                 tracing::debug!(%error, "the model breaks on one text");
             } else if self.breaker.failed(&error).is_some() {
@@ -354,6 +384,19 @@ impl Batcher {
             // A provider that answers nothing is not asked for the rest.
             let rest = if away { std::mem::take(&mut parts) } else { Vec::new() };
             rest.into_iter().chain([part]).for_each(|part| part.refuse(|| EmbedError::Provider(Arc::clone(&error))));
+        }
+        if let Some((texts, error)) = refused.filter(|_| all) {
+            self.tell_most(self.taken.took_in_parts(texts, largest, &error));
+        }
+    }
+
+    /// Tells what was learned of the most texts that a request may have.
+    fn tell_most(&self, learned: Option<usize>) {
+        if let Some(most) = learned {
+            let model = self.embedder.model();
+            tracing::warn!(
+                "{model} refuses more than {most} texts a request: set `embed: {{ batch: {{ items: {most} }} }}`, and none is refused"
+            );
         }
     }
 

@@ -51,6 +51,7 @@ mod run;
 mod setup;
 mod stage;
 mod summary;
+mod taken;
 mod together;
 mod told;
 pub mod whatif;

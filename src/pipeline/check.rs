@@ -247,7 +247,8 @@ impl<'a> Walk<'a, '_> {
         };
         let hint = match &node.value {
             Value::Scalar(scalar) if let Some(narrow) = narrower(branches, scalar) => Some(narrow),
-            Value::Scalar(scalar) if self.within(branches, scalar).is_some() => self.within(branches, scalar),
+            Value::Scalar(scalar) if let Some(decimal) = decimal(branches, scalar) => Some(decimal),
+            Value::Scalar(scalar) if let Some(within) = self.within(branches, scalar) => Some(within),
             Value::Scalar(scalar) if wanted.contains(&"text") && scalar.plain && !is_null(scalar) => {
                 Some(format!("put it in quotes: \"{excerpt}\""))
             }
@@ -258,7 +259,8 @@ impl<'a> Walk<'a, '_> {
             Value::Scalar(scalar)
                 if !scalar.plain
                     && scalar.filled == Filled::AsWritten
-                    && wanted.iter().any(|kind| kind.ends_with("number")) =>
+                    && wanted.iter().any(|kind| kind.ends_with("number"))
+                    && scalar.text.parse::<f64>().is_ok() =>
             {
                 Some("write it without quotes".to_owned())
             }
@@ -285,9 +287,34 @@ impl<'a> Walk<'a, '_> {
             let written = values.into_iter().find(|value| inner.iter().any(|branch| is_meant(branch, value)))?;
             Some(format!("{key}: {}", plain(&written)))
         });
-        let only = fitting.next().filter(|_| !is_null(scalar))?;
+        let only = match (fitting.next(), fitting.next()) {
+            _ if is_null(scalar) => None,
+            (Some(only), None) => Some(only),
+            _ => self.leading(branches, scalar),
+        };
         let place = self.path.last().map_or_else(String::new, |key| format!("{key}: "));
-        fitting.next().is_none().then(|| format!("write `{place}{{ {only} }}`"))
+        Some(format!("write `{place}{{ {} }}`", only?))
+    }
+
+    /// The value behind the one key that a mapping of this kind cannot do without, or behind `model` where it is the name of one.
+    fn leading(&self, branches: &[&'a Json], scalar: &Scalar) -> Option<String> {
+        let branch = branches.iter().filter(|_| !self.path.is_empty()).find(|branch| branch.get("properties").is_some())?;
+        let required = branch.get("required").and_then(Json::as_array).map_or(&[][..], Vec::as_slice);
+        let key = match required {
+            [key] => key.as_str()?,
+            [] if scalar.text.split_once('/').is_some_and(|(provider, _)| !matches!(provider, "" | "." | "..")) => "model",
+            _ => return None,
+        };
+        let inner = self::branches(self.schema, branch.get("properties")?.get(key)?);
+        let value = resolve(scalar, &|kind| inner.iter().any(|branch| has_type(branch, kind)));
+        let listed = inner.iter().any(|branch| has_type(branch, "array"));
+        if scalar.filled != Filled::AsWritten {
+            None
+        } else if inner.iter().any(|branch| fits(branch, &value) && wrong_value(branch, &value).is_none()) {
+            Some(format!("{key}: {}", printable(&plain(&value))))
+        } else {
+            listed.then(|| format!("{key}: [{}]", printable(&scalar.text)))
+        }
     }
 
     /// How messages call the value: `` `sources[0].files` ``.
@@ -370,6 +397,17 @@ fn narrower(branches: &[&Json], scalar: &Scalar) -> Option<String> {
     let value = resolve(&narrow, &|kind| branches.iter().any(|branch| has_type(branch, kind)));
     let fitting = branches.iter().any(|branch| fits(branch, &value) && wrong_value(branch, &value).is_none());
     fitting.then(|| format!("it is full-width, or has a no-break space: write `{}`", narrow.text))
+}
+
+/// The hint for a number with a decimal comma: without its quotes it would be two numbers, or text.
+fn decimal(branches: &[&Json], scalar: &Scalar) -> Option<String> {
+    let point = scalar.text.replacen(',', ".", 1);
+    let is_one = scalar.filled == Filled::AsWritten
+        && scalar.text.split_once(',').is_some_and(|(whole, part)| !whole.is_empty() && !part.is_empty())
+        && point.chars().all(|c| c.is_ascii_digit() || c == '.');
+    let value = Json::from(point.parse::<f64>().ok().filter(|_| is_one)?);
+    let fitting = branches.iter().any(|branch| fits(branch, &value) && wrong_value(branch, &value).is_none());
+    fitting.then(|| format!("it has a decimal comma: write `{point}`"))
 }
 
 fn fits(branch: &Json, value: &Json) -> bool {

@@ -85,7 +85,7 @@ pub(super) fn in_line(line: &str) -> Option<FullWidth> {
             '］' | '】' if brackets > 0 => Some("`]`"),
             '“' | '”' | '＂' if begins => Some("`\"`"),
             '‘' | '’' | '＇' if begins => Some("`'`"),
-            '＃' if before.is_none() => Some("`#`"),
+            '＃' if line.get(..at).is_some_and(|text| text.is_empty() || text.ends_with([' ', '\t'])) => Some("`#`"),
             mark if is_wide(mark) && begins => Some("a space"),
             '－' | '—' if before.is_none() => Some("`- `, a hyphen and a space"),
             _ => None,
@@ -116,6 +116,7 @@ mod tests {
     fn marks_in_the_place_of_yamls_are_found_and_those_of_a_text_are_not() {
         for (line, mark) in [
             ("version：1", '：'),
+            ("version: 1 ＃ 版本", '＃'),
             ("  name： docs", '：'),
             ("- files：", '：'),
             ("store: { qdrant：{ url: x } }", '：'),
@@ -148,6 +149,7 @@ mod tests {
             "sources: [文档（一）, notes]",
             "sources: [\"a，b\", 'c、d']",
             "name: 文档：一",
+            "name: 文档＃一",
             "- it’s",
             "- 路径：docs",
             "prompt: 回答\u{3000}简短\u{a0}清楚",

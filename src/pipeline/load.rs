@@ -212,6 +212,8 @@ mod tests {
             ("answerability: 0.3", "`answerability: { threshold: 0.3 }`"),
             ("whole: auto", "`whole: { mode: auto }`"),
             ("whole: false", "`whole: { mode: off }`"),
+            ("answer: openai/gpt-5", "`answer: { model: openai/gpt-5 }`"),
+            ("retrieve: { rerank: cohere/rerank-v3.5 }", "`rerank: { model: cohere/rerank-v3.5 }`"),
         ] {
             let errors = errors(&format!("version: 1\nquery: {{ {written} }}\n"), Path::new("/"));
             let [error] = &*errors else { panic!("{written}: {errors:?}") };
@@ -219,6 +221,25 @@ mod tests {
         }
         let other = errors("version: 1\nquery: { whole: sometimes }\n", Path::new("/"));
         assert!(other.iter().all(|error| error.hint.is_none()), "{other:?}");
+    }
+
+    #[test]
+    fn what_a_section_or_a_number_is_written_like_is_told() {
+        for (written, hint) in [
+            ("embed: openai/text-embedding-3-small", Some("write `embed: { model: openai/text-embedding-3-small }`")),
+            ("sources: [{ files: ./docs }]", Some("write `files: { paths: [./docs] }`")),
+            ("providers: { openai: { prices: { x: 0.02 } } }", Some("write `x: { input: 0.02 }`")),
+            ("providers: { openai: { prices: { x: { input: '0,02' } } } }", Some("it has a decimal comma: write `0.02`")),
+            ("providers: { openai: { prices: { x: { input: '0.02' } } } }", Some("write it without quotes")),
+            ("providers: { openai: { prices: { x: { input: 'cheap' } } } }", None),
+            ("store: qdrant", None),
+            ("version: 1 ＃ 版本", Some("line 1 has a full-width `＃`, which YAML reads as text: write `#`")),
+        ] {
+            let version = if written.starts_with("version") { "" } else { "version: 1\n" };
+            let errors = errors(&format!("{version}{written}\n"), Path::new("/"));
+            let [error] = &*errors else { panic!("{written}: {errors:?}") };
+            assert_eq!(error.hint.as_deref(), hint, "{written}: {error}");
+        }
     }
 
     #[test]

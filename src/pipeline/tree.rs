@@ -162,6 +162,9 @@ fn scan_error(text: &str, at: usize, info: &str) -> Broken {
 
 type Step = Result<bool, Box<Broken>>;
 
+/// What most tags are meant for.
+const INSTEAD_OF_TAGS: &str = "`${NAME}` stands for a variable of the environment; another file cannot be included";
+
 fn refuse<T>(span: Range<usize>, message: &str, hint: Option<&str>) -> Result<T, Box<Broken>> {
     Err(Box::new(Broken { span, message: message.to_owned(), hint: hint.map(str::to_owned) }))
 }
@@ -207,14 +210,14 @@ impl Builder {
             }
             Event::Scalar(text, style, anchor, tag) => {
                 if tag.is_some() {
-                    return refuse(span, "YAML tags (`!…`) have no meaning here", None);
+                    return refuse(span, "YAML tags (`!…`) have no meaning here", Some(INSTEAD_OF_TAGS));
                 }
                 let plain = style == ScalarStyle::Plain;
                 let value = Value::Scalar(Scalar { text: text.into_owned(), plain, filled: Filled::AsWritten });
                 return self.node(Node { span, value }, anchor);
             }
             Event::SequenceStart(_, _, Some(_)) | Event::MappingStart(_, _, Some(_)) => {
-                return refuse(span, "YAML tags (`!…`) have no meaning here", None);
+                return refuse(span, "YAML tags (`!…`) have no meaning here", Some(INSTEAD_OF_TAGS));
             }
             Event::SequenceStart(_, anchor, _) => return self.open(anchor, span, Kind::List(Vec::new())),
             Event::MappingStart(_, anchor, _) => {

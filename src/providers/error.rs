@@ -147,6 +147,13 @@ impl ProviderError {
         said.strip_prefix(&format!("{}: ", self.provider)).map(|said| format!("{model}: {said}")).unwrap_or(said)
     }
 
+    /// Whether what was asked is more than the model's context window holds.
+    pub(crate) fn overflows(&self) -> bool {
+        let said = self.message.to_ascii_lowercase();
+        let windows = ["context length", "context window", "context size", "maximum context", "prompt is too long"];
+        self.kind == ErrorKind::InvalidInput && windows.iter().any(|window| said.contains(window))
+    }
+
     /// Whether the same request may succeed later.
     pub fn is_transient(&self) -> bool {
         matches!(self.kind, ErrorKind::RateLimited | ErrorKind::Unavailable | ErrorKind::Network | ErrorKind::Timeout)

@@ -208,10 +208,28 @@ impl Http {
     where
         F: Future<Output = Result<T, ProviderError>>,
     {
-        let call = self.call(path, headers, body)?;
-        let (call, begin) = (&call, &begin);
+        self.post_stream_as_known(path, headers, || body.clone(), cost, begin).await
+    }
+
+    /// The same with a body that is as known when it leaves: what was learned while it waited for its turn is in it.
+    pub(in crate::providers) async fn post_stream_as_known<T, F>(
+        &self,
+        path: &str,
+        headers: &[(&'static str, &str)],
+        body: impl Fn() -> Value,
+        cost: Cost,
+        begin: impl Fn(StreamingResponse) -> F,
+    ) -> Result<T, ProviderError>
+    where
+        F: Future<Output = Result<T, ProviderError>>,
+    {
+        let queued = body();
+        let call = self.call(path, headers, &queued)?;
+        let (queued, call, body, begin) = (&queued, &call, &body, &begin);
         let attempt = |permit: Permit| async move {
-            let sent = permit.sent;
+            let (sent, known) = (permit.sent, body());
+            let renewed = if known == *queued { None } else { Some(self.call(path, headers, &known)?) };
+            let call = renewed.as_ref().unwrap_or(call);
             self.begun(call, permit, begin).await.inspect_err(|failure| self.note(call, sent, failure))
         };
         self.retried(call, cost, attempt).await
@@ -279,7 +297,7 @@ impl Http {
             Ok((first, response))
         };
         let begun = timeout(self.timeout, begun).await;
-        let (first, response) = match begun.unwrap_or_else(|_| Err(self.too_late(self.timeout))) {
+        let (first, response) = match begun.unwrap_or_else(|_| Err(self.silent())) {
             Ok(begun) => begun,
             Err(failure) => return Err(failure.bill(reservation)),
         };
@@ -355,6 +373,15 @@ impl Http {
         } else {
             hedged(&self.limiter, permit, cost, attempt).await
         }
+    }
+
+    /// Of an answer that is streamed, nothing has come.
+    fn silent(&self) -> FailedAttempt {
+        let late = self.too_late(self.timeout);
+        let hint =
+            format!("raise `timeout` of the provider `{}`: some models think for longer before they begin", self.peer.name);
+        let message = format!("no answer has begun within {} s", self.timeout.as_secs_f64());
+        FailedAttempt { error: ProviderError { message, ..late.error.with_hint(hint) }, ..late }
     }
 
     fn too_late(&self, within: Duration) -> FailedAttempt {

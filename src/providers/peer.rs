@@ -18,6 +18,9 @@ const END: usize = 150;
 /// A shorter "key" is no secret, and blotting it out would spoil every message.
 const MIN_SECRET: usize = 6;
 
+/// The hosts of Alibaba's Model Studio (`DashScope`), wherever in the world.
+const ALIBABA: &str = ".aliyuncs.com";
+
 /// A server, as far as errors name it.
 pub(super) struct Peer {
     pub(super) name: String,
@@ -30,6 +33,10 @@ pub(super) struct Peer {
     vendor: bool,
     /// Whether a quota is declared for it.
     has_quota: bool,
+    /// Whether it is declared how many requests it answers at once.
+    has_places: bool,
+    /// Whether what it calls a quota is what may be used in a minute.
+    quota_by_minute: bool,
     /// Texts that must never be shown.
     secrets: Vec<String>,
 }
@@ -51,6 +58,8 @@ impl Peer {
             shown_url: shown(&plan.base_url),
             vendor: site.hosts.contains(&host),
             has_quota: plan.limits.rpm.is_some() || plan.limits.tpm.is_some(),
+            has_places: plan.limits.concurrency.is_some(),
+            quota_by_minute: host.ends_with(ALIBABA),
             secrets,
         }
     }
@@ -94,7 +103,7 @@ impl Peer {
             }
             (None, None) => "an error without a message".to_owned(),
         };
-        let kind = kind_of(status, &words.codes, &message);
+        let kind = kind_of(status, &words.codes, &message, self.quota_by_minute);
         let mut error = ProviderError::new(&self.name, kind, bounded(&message));
         error.status = status;
         error.retry_after = words.retry_after;
@@ -132,8 +141,20 @@ impl Peer {
                 (None, Some(model)) => format!("check the model's name (`{model}`) and the base URL ({})", self.shown_url),
                 (None, None) => format!("check the model's name and the base URL ({})", self.shown_url),
             },
+            ErrorKind::InvalidInput if mentions(message, &["batch size is invalid", "allowed batch size"]) => {
+                "the server takes fewer texts at once: lower `embed.batch.items`".to_owned()
+            }
             ErrorKind::InvalidInput if mentions(message, &["batch size", "ubatch"]) => {
                 "start llama-server with a larger --ubatch-size, or lower `chunk.max_tokens`".to_owned()
+            }
+            // Zhipu's 1302 and others: it is not about a minute.
+            ErrorKind::RateLimited if mentions(message, &["concurren", "并发"]) => {
+                if self.has_places {
+                    return None;
+                }
+                format!(
+                    "declare how many requests your account may have at once: `limits: {{ concurrency: … }}` of the provider `{name}`"
+                )
             }
             ErrorKind::RateLimited if !self.has_quota => {
                 format!("declare what your account allows: `limits: {{ rpm: …, tpm: … }}` of the provider `{name}`")

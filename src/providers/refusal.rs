@@ -97,6 +97,7 @@ impl Words {
                     self.codes.push(code.clone());
                 }
                 Some(Value::Number(code)) => {
+                    self.codes.push(code.to_string());
                     let code = code.as_u64().and_then(|code| u16::try_from(code).ok()).filter(|c| (300..600).contains(c));
                     self.number = self.number.or(code);
                 }
@@ -169,15 +170,32 @@ fn names(words: &str, place: &str) -> bool {
     words.split(|c: char| !c.is_alphanumeric() && c != '_').any(|word| word == last)
 }
 
-/// A body that is no JSON: of an HTML page (a proxy's, usually) the status says more.
-fn plain_text(body: &str) -> String {
-    if body.trim_start().starts_with('<') { String::new() } else { body.trim().to_owned() }
+/// Text, unless it is an HTML page (a proxy's, usually): of that the status says more.
+fn plain_text(text: &str) -> String {
+    let text = text.trim();
+    if begins_with_a_tag(text) { String::new() } else { text.to_owned() }
+}
+
+/// Whether it begins as HTML or XML does, and not with `<400> InternalError.Algo…`, as Alibaba's messages do.
+fn begins_with_a_tag(text: &str) -> bool {
+    let tag = text.strip_prefix('\u{feff}').unwrap_or(text).strip_prefix('<');
+    tag.is_some_and(|tag| tag.starts_with(|c: char| c.is_ascii_alphabetic() || matches!(c, '!' | '?' | '/')))
 }
 
 /// The table. Codes and messages are asked first: the same status means different things.
-pub(super) fn kind_of(status: Option<u16>, codes: &[String], message: &str) -> ErrorKind {
+/// `by_minute`: the server is one of those whose "quota" is what may be used in a minute.
+pub(super) fn kind_of(status: Option<u16>, codes: &[String], message: &str, by_minute: bool) -> ErrorKind {
     let code = |wanted: &[&str]| codes.iter().any(|code| wanted.iter().any(|wanted| code.eq_ignore_ascii_case(wanted)));
     if code(&SPENT) || codes.iter().any(|code| code.contains("PerDay")) || mentions(message, &SPENT_WORDS) {
+        return ErrorKind::QuotaSpent;
+    }
+    // OpenAI's word for money that is spent is Alibaba's for the tokens of this minute, with a link that tells them apart.
+    let passes = status == Some(429) && (by_minute || mentions(message, &["#token-limit"]));
+    if code(&["insufficient_quota"]) && !passes {
+        return ErrorKind::QuotaSpent;
+    }
+    // Behind a status that else means the key, or speed.
+    if matches!(status, Some(403 | 429)) && mentions(message, &IN_ARREARS) {
         return ErrorKind::QuotaSpent;
     }
     if code(&["API_KEY_INVALID", "invalid_api_key", "authentication_error", "permission_error"]) {
@@ -219,9 +237,9 @@ fn kind_of_status(status: u16) -> ErrorKind {
     }
 }
 
-/// Codes of final refusals: the money or the hard quota is spent. OpenAI's table of error codes; Anthropic's spend limits.
-const SPENT: [&str; 10] = [
-    "insufficient_quota",
+/// Codes of final refusals: the money or the hard quota is spent. OpenAI's table of error codes; Anthropic's spend limits; Alibaba's
+/// accounts in arrears and free tiers; Zhipu's accounts in arrears; One API's users.
+const SPENT: [&str; 13] = [
     "credit_balance_exhausted",
     "organization_spend_limit_exceeded",
     "project_spend_limit_exceeded",
@@ -231,10 +249,24 @@ const SPENT: [&str; 10] = [
     "account_deactivated",
     "billing_error",
     "enforced_spend_limit_reached",
+    "Arrearage",
+    "AllocationQuota.FreeTierOnly",
+    "insufficient_user_quota",
+    "1113",
 ];
 
-/// Anthropic's 400 and Cohere's 429 say it in words alone.
-const SPENT_WORDS: [&str; 2] = ["credit balance is too low", "api calls / month"];
+/// Anthropic's 400 and Cohere's 429 say it in words alone; so do Alibaba's plans, whose code is that of a minute's quota.
+const SPENT_WORDS: [&str; 6] = [
+    "credit balance is too low",
+    "api calls / month",
+    "free allocated quota exceeded",
+    "hour allocated quota exceeded",
+    "week allocated quota exceeded",
+    "month allocated quota exceeded",
+];
+
+/// An account without credit, in the words of `SiliconFlow` (30001) and others.
+const IN_ARREARS: [&str; 4] = ["balance is insufficient", "insufficient balance", "余额不足", "欠费"];
 
 /// Parameters that are refused, in the words of pydantic, Python, OpenAI and others; and what no JSON can say, in those of Go:
 /// the model made a NaN of this text, and will again.

@@ -21,6 +21,8 @@ struct Lengths {
     /// How it fails where it breaks, and whether it breaks at any text, not at "broken" alone.
     breaks: Option<ErrorKind>,
     away: AtomicBool,
+    /// The most texts that it takes, and what it says to more.
+    most: Option<(usize, &'static str)>,
 }
 
 impl Lengths {
@@ -50,6 +52,9 @@ impl Embedder for Lengths {
     async fn embed(&self, inputs: &[String], _kind: InputType) -> Result<Embedded, ProviderError> {
         self.batches.lock().unwrap().push(inputs.to_vec());
         tokio::time::sleep(Duration::from_millis(100)).await;
+        if let Some((_, says)) = self.most.filter(|(most, _)| inputs.len() > *most) {
+            return Err(ProviderError::new("test", ErrorKind::InvalidInput, says));
+        }
         if inputs.iter().any(|input| input == "bad") {
             return Err(ProviderError::new("test", ErrorKind::InvalidInput, "bad input"));
         }
@@ -84,6 +89,24 @@ async fn batches_keep_both_limits_and_every_text_gets_its_own_vector() {
     assert!(batches.iter().all(|batch| batch.len() <= 8));
     assert!(batches.iter().all(|batch| batch.iter().map(String::len).sum::<usize>() <= 100));
     assert_eq!(report.embeddings.embedded.get(), 50);
+}
+
+/// Two batches are under way when the first refusal comes; without a number in it, each is halved twice.
+#[tokio::test(start_paused = true)]
+async fn how_many_texts_a_server_takes_is_learned_from_its_refusals() {
+    for (says, refused, most) in [("batch size is invalid, it should not be larger than 3", 2, 3), ("Bad Request", 6, 2)] {
+        let embedder = Arc::new(Lengths { most: Some((3, says)), ..Lengths::default() });
+        let (queue, report) = start(&embedder, &CancellationToken::new());
+        let texts: Vec<String> = (1..=96).map(|length| "x".repeat(length)).collect();
+        let vectors = join_all(texts.iter().map(|text| queue.embed(text.clone(), 1))).await;
+        for (text, vector) in texts.iter().zip(vectors) {
+            assert_eq!(vector.unwrap()[..], [text.len() as f32]);
+        }
+        assert_eq!(report.embeddings.embedded.get(), 96);
+        let sizes: Vec<usize> = embedder.batches.lock().unwrap().iter().map(Vec::len).collect();
+        assert_eq!(sizes.iter().filter(|size| **size > 3).count(), refused, "{says}: {sizes:?}");
+        assert_eq!(sizes.iter().rev().skip(1).take(20).max(), Some(&most), "{says}: {sizes:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

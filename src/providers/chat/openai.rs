@@ -102,13 +102,26 @@ impl Said {
 /// Adds what was counted: what comes later has all of it.
 fn add(usage: &mut Usage, counted: &Value) {
     usage.input_tokens = count_in(counted, "prompt_tokens").or(usage.input_tokens);
-    usage.output_tokens = count_in(counted, "completion_tokens").or(usage.output_tokens);
+    usage.output_tokens = written(counted).or(usage.output_tokens);
     let details = counted.get("prompt_tokens_details").unwrap_or(&Value::Null);
     let PromptCache { read_tokens, written_tokens } = &mut usage.prompt_cache;
     // DeepSeek has another name for it.
     let read = count_in(details, "cached_tokens").or_else(|| count_in(counted, "prompt_cache_hit_tokens"));
     *read_tokens = read.unwrap_or(*read_tokens);
     *written_tokens = count_in(details, "cache_write_tokens").unwrap_or(*written_tokens);
+}
+
+/// Tokens written. Thoughts are among them at OpenAI, and beside them at xAI and where Grok is behind another's server: the total tells
+/// which is meant. <https://docs.x.ai/docs/key-information/consumption-and-rate-limits>
+fn written(counted: &Value) -> Option<u64> {
+    let told = count_in(counted, "completion_tokens")?;
+    let beside = || {
+        let thought = count_in(counted.get("completion_tokens_details")?, "reasoning_tokens")?;
+        let both = told.checked_add(thought)?;
+        let read = count_in(counted, "prompt_tokens")?;
+        (count_in(counted, "total_tokens") == read.checked_add(both)).then_some(both)
+    };
+    Some(beside().unwrap_or(told))
 }
 
 /// Reads a streamed answer. Its end mark is `[DONE]`, or the end of the body after a `finish_reason`.
@@ -147,10 +160,11 @@ fn decode(http: &Arc<Http>, body: Body) -> ChatStream {
                 // Some servers send an empty reason with every chunk.
                 match word_in(choice, "finish_reason") {
                     None => {}
-                    Some("length" | "model_length") => stop = Some(StopReason::Length),
-                    Some("content_filter") => stop = Some(StopReason::Refused),
-                    // OpenRouter; vLLM and SGLang; DeepSeek.
-                    Some(reason @ ("error" | "abort" | "insufficient_system_resource")) => {
+                    Some("length" | "model_length" | "model_context_window_exceeded") => stop = Some(StopReason::Length),
+                    // The second one is Zhipu's.
+                    Some("content_filter" | "sensitive") => stop = Some(StopReason::Refused),
+                    // OpenRouter; vLLM and SGLang; DeepSeek; Zhipu.
+                    Some(reason @ ("error" | "abort" | "insufficient_system_resource" | "network_error")) => {
                         Err(http.error(ErrorKind::Unavailable, format!("the model broke off: {reason}")))?;
                     }
                     Some(_) => stop = Some(StopReason::End),
@@ -160,4 +174,63 @@ fn decode(http: &Arc<Http>, body: Body) -> ChatStream {
         let stop = stop.ok_or_else(|| sse::cut_off(&http))?;
         yield ChatEvent::Done { stop: if refused { StopReason::Refused } else { stop }, usage };
     })
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test may fail loudly")]
+mod tests {
+    use futures_util::stream;
+
+    use super::*;
+    use crate::providers::{ProviderKind, ProviderPlan};
+
+    #[tokio::test]
+    async fn an_answer_that_was_cut_off_is_no_complete_one_in_whatever_words_that_is_said() {
+        let plan = ProviderPlan { base_url: "http://localhost:1".parse().unwrap(), ..ProviderPlan::new(ProviderKind::OpenAi) };
+        let http = Arc::new(Http::connect(&plan).unwrap());
+        for (reason, stops) in [
+            ("stop", Ok(StopReason::End)),
+            ("tool_calls", Ok(StopReason::End)),
+            ("length", Ok(StopReason::Length)),
+            ("model_context_window_exceeded", Ok(StopReason::Length)),
+            ("content_filter", Ok(StopReason::Refused)),
+            ("sensitive", Ok(StopReason::Refused)),
+            ("network_error", Err(ErrorKind::Unavailable)),
+            ("insufficient_system_resource", Err(ErrorKind::Unavailable)),
+        ] {
+            let chunk = json!({"choices": [{"delta": {"content": "Keys"}, "finish_reason": reason}]});
+            let body = stream::iter([Ok(format!("data: {chunk}\n\ndata: [DONE]\n\n").into())]).boxed();
+            let events: Vec<_> = decode(&http, body).collect().await;
+            let last = events.into_iter().next_back().unwrap();
+            let stopped = match last.map_err(|error| error.kind) {
+                Ok(ChatEvent::Done { stop, .. }) => Ok(stop),
+                Ok(other) => panic!("{other:?}"),
+                Err(kind) => Err(kind),
+            };
+            assert_eq!(stopped, stops, "{reason}");
+        }
+    }
+
+    #[test]
+    fn thoughts_are_counted_once_wherever_a_server_counts_them() {
+        let output = |counted: Value| {
+            let mut usage = Usage::default();
+            add(&mut usage, &counted);
+            usage.output_tokens
+        };
+        let counted = |total: u64| {
+            json!({"prompt_tokens": 1000, "completion_tokens": 200, "total_tokens": total,
+                   "completion_tokens_details": {"reasoning_tokens": 150}})
+        };
+        assert_eq!(output(counted(1350)), Some(350), "xAI: beside what was written");
+        assert_eq!(output(counted(1200)), Some(200), "OpenAI, DeepSeek: among it");
+        assert_eq!(output(counted(1300)), Some(200), "nobody knows what is in this total");
+        let mut without = counted(1350);
+        without.as_object_mut().map(|counted| counted.remove("total_tokens"));
+        assert_eq!(output(without), Some(200));
+        assert_eq!(output(json!({"prompt_tokens": 5, "completion_tokens": 2, "total_tokens": 7})), Some(2));
+        let grok = json!({"prompt_tokens": 10120, "completion_tokens": 1499, "total_tokens": 14428,
+                          "completion_tokens_details": {"reasoning_tokens": 2809}});
+        assert_eq!(output(grok), Some(4308));
+    }
 }

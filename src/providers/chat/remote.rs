@@ -1,7 +1,7 @@
 //! The chat model behind HTTP, whatever format it speaks.
 
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use tokio::time::Instant;
@@ -13,8 +13,7 @@ use super::thoughts::thinks_untagged;
 use super::told::told;
 use super::wire::{ChatApi, Parameters};
 use crate::providers::http::{Cost, Http};
-use crate::providers::json::decimal;
-use crate::providers::{ModelRef, Price, ProviderError};
+use crate::providers::{ErrorKind, ModelRef, Price, ProviderError};
 use crate::telemetry;
 
 /// A chat model behind HTTP.
@@ -27,10 +26,18 @@ struct Remote {
     /// The model's name at the provider.
     id: String,
     price: Option<Price>,
-    /// The optional parameters that this model was found to accept.
-    parameters: Mutex<Parameters>,
+    parameters: Mutex<Taken>,
     /// Whether it begins with thoughts that no tag opens.
     untagged: Arc<AtomicBool>,
+}
+
+/// The optional parameters that the model takes, as far as that was found out.
+#[derive(Debug, Clone, Copy)]
+struct Taken {
+    /// Without those that it was understood to refuse.
+    likely: Parameters,
+    /// Those of answers, and what is known of the model beforehand.
+    surely: Parameters,
 }
 
 /// The chat model of this name and price, which talks to `api` over `http`.
@@ -40,7 +47,8 @@ pub(in crate::providers) fn remote(
     model: &ModelRef,
     price: Option<Price>,
 ) -> Arc<dyn ChatModel> {
-    let parameters = Mutex::new(api.wire.parameters(http.is_vendor(), &model.model));
+    let known = api.wire.parameters(http.is_vendor(), &model.model);
+    let parameters = Mutex::new(Taken { likely: known, surely: known });
     let untagged = Arc::new(AtomicBool::new(!http.is_vendor() && thinks_untagged(&model.model)));
     Arc::new(Remote { http, api, name: model.to_string(), id: model.model.clone(), price, parameters, untagged })
 }
@@ -75,17 +83,55 @@ impl Remote {
         let wire = self.api.wire;
         let expected = Expected { cost: Cost { tokens: request.estimated_tokens() }, input: request.estimated_input() };
         let path = wire.path(self.http.base_path(), &self.id);
-        let mut parameters = *self.parameters.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut mine = self.taken().likely;
+        let mut gave_up = false;
         // Each turn gives one parameter up for good, so this ends.
         loop {
+<<<<<<< HEAD
             let body = wire.body(&self.id, request, parameters);
             match stream::begin(&self.http, wire, &path, &body, expected, &self.untagged).await {
+=======
+            let sent = Mutex::new(mine);
+            let body = || {
+                // Others have been refused something while this one waited for its turn: an ingest sends hundreds at once.
+                let known = mine.and(self.taken().likely);
+                *locked(&sent) = known;
+                wire.body(&self.id, request, known)
+            };
+            let began = stream::begin(&self.http, wire, &path, &body, cost, &self.untagged).await;
+            let sent = *locked(&sent);
+            let error = match began {
+>>>>>>> h16-prov
                 Ok(answer) => {
-                    *self.parameters.lock().unwrap_or_else(PoisonError::into_inner) = parameters;
+                    let mut taken = self.taken();
+                    taken.surely = taken.surely.and(sent);
                     return Ok(answer);
                 }
-                Err(error) => parameters = parameters.without_refused(&error, &body).ok_or(error)?,
+                Err(error) => error,
+            };
+            match sent.without_refused(&error, &wire.body(&self.id, request, sent)) {
+                Some(less) => {
+                    (mine, gave_up) = (less, true);
+                    let mut taken = self.taken();
+                    taken.likely = taken.likely.and(less);
+                }
+                None => {
+                    if gave_up && error.kind == ErrorKind::InvalidInput {
+                        // It was about something else.
+                        let mut taken = self.taken();
+                        taken.likely = taken.surely;
+                    }
+                    return Err(error);
+                }
             }
         }
     }
+
+    fn taken(&self) -> MutexGuard<'_, Taken> {
+        locked(&self.parameters)
+    }
+}
+
+fn locked<T>(lock: &Mutex<T>) -> MutexGuard<'_, T> {
+    lock.lock().unwrap_or_else(PoisonError::into_inner)
 }

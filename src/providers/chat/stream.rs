@@ -27,12 +27,13 @@ pub(super) struct Expected {
 }
 
 /// Asks, and returns the answer once its first piece is there. Until then what breaks is tried again, like a request that was
-/// refused: servers fail under a status of 200, too. After it nothing is, as pieces that were shown cannot be taken back.
+/// refused: servers fail under a status of 200, too. After it nothing is, as pieces that were shown cannot be taken back. `request` is
+/// asked for each time that one leaves.
 pub(super) async fn begin(
     http: &Arc<Http>,
     wire: &'static dyn ChatWire,
     path: &str,
-    request: &Value,
+    request: impl Fn() -> Value,
     expected: Expected,
     untagged: &Arc<AtomicBool>,
 ) -> Result<ChatStream, ProviderError> {
@@ -45,7 +46,7 @@ pub(super) async fn begin(
             Ok(Box::pin(stream::iter(first.map(Ok)).chain(answer)) as ChatStream)
         }
     };
-    http.post_stream(path, wire.headers(), request, expected.cost, begin).await
+    http.post_stream_as_known(path, wire.headers(), request, expected.cost, begin).await
 }
 
 /// The number of times that the provider's `timeout` may pass without a piece while comments and pings keep the connection

@@ -78,6 +78,17 @@ impl Parameters {
         }
     }
 
+    /// Those that both have.
+    pub(super) fn and(self, other: Self) -> Self {
+        let changed = if self.or_else.is_none() { self } else { other };
+        Self {
+            max_tokens: changed.max_tokens,
+            or_else: changed.or_else,
+            temperature: self.temperature && other.temperature,
+            stream_options: self.stream_options && other.stream_options,
+        }
+    }
+
     /// The temperature, where it is asked for and taken.
     pub(super) fn temperature(self, request: &ChatRequest) -> Option<f64> {
         request.temperature.filter(|_| self.temperature).map(decimal)
@@ -100,4 +111,24 @@ pub(super) fn messages(system: &str, messages: &[Message]) -> Vec<Value> {
 /// The error that an `error` object in mid-stream means.
 pub(super) fn refusal(http: &Http, error: &Value) -> ProviderError {
     http.refusal(None, &json!({ "error": error }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_one_has_given_up_both_do_without() {
+        let all = Parameters { max_tokens: "old", or_else: Some("new"), temperature: true, stream_options: true };
+        let renamed = Parameters { max_tokens: "new", or_else: None, ..all };
+        let cool = Parameters { temperature: false, ..all };
+        for (one, other, both) in [
+            (all, all, all),
+            (all, renamed, renamed),
+            (renamed, cool, Parameters { temperature: false, ..renamed }),
+            (cool, Parameters { stream_options: false, ..all }, Parameters { stream_options: false, ..cool }),
+        ] {
+            assert_eq!((one.and(other), other.and(one)), (both, both));
+        }
+    }
 }

@@ -115,6 +115,27 @@ fn refusals_as_the_vendors_write_them() {
             InvalidInput,
         ),
         (Some(502), json!("<html><body>Bad Gateway</body></html>"), Unavailable),
+        // Alibaba, Zhipu, One API, SiliconFlow: accounts without credit, and what is momentary.
+        (Some(400), json!({"error": {"code": "Arrearage", "type": "Arrearage", "message": "Access denied"}}), QuotaSpent),
+        (
+            Some(403),
+            json!({"error": {"message": "The free tier of the model has been exhausted.", "code": "AllocationQuota.FreeTierOnly"}}),
+            QuotaSpent,
+        ),
+        (Some(429), json!({"error": {"message": "Free allocated quota exceeded.", "code": "insufficient_quota"}}), QuotaSpent),
+        (Some(429), json!({"error": {"message": "month allocated quota exceeded"}}), QuotaSpent),
+        (Some(429), json!({"error": {"message": "Allocated quota exceeded, please increase your quota limit."}}), RateLimited),
+        (Some(429), json!({"error": {"code": "1113", "message": "您的账户已欠费，请充值后重试。"}}), QuotaSpent),
+        (Some(429), json!({"error": {"code": 1113, "message": "recharge"}}), QuotaSpent),
+        (Some(429), json!({"error": {"code": "1302", "message": "您当前使用该API的并发数过高，请降低并发"}}), RateLimited),
+        (
+            Some(403),
+            json!({"error": {"message": "用户额度不足, 剩余额度: ＄0.000000", "type": "new_api_error", "code": "insufficient_user_quota"}}),
+            QuotaSpent,
+        ),
+        (Some(403), json!({"code": 30001, "message": "Sorry, your account balance is insufficient", "data": null}), QuotaSpent),
+        (Some(403), json!({"code": 30003, "message": "Model disabled"}), Auth),
+        (Some(400), json!({"error": {"message": "an odd text: insufficient balance"}}), InvalidInput),
     ];
     let peer = peer(ProviderKind::OpenAi, "https://api.openai.com/v1");
     for (status, body, kind) in table {
@@ -122,6 +143,23 @@ fn refusals_as_the_vendors_write_them() {
         assert_eq!(error.kind, kind, "{status:?} {body}");
         assert!(!error.message.is_empty() && !error.message.contains('<'), "{}", error.message);
     }
+}
+
+#[test]
+fn a_quota_of_a_minute_is_told_from_money_that_is_spent() {
+    let of = |base_url: &str, status, message: &str| {
+        let body = json!({"error": {"message": message, "type": "insufficient_quota", "code": "insufficient_quota"}});
+        peer(ProviderKind::OpenAi, base_url).refusal(status, &body, None).kind
+    };
+    let spent = "You exceeded your current quota, please check your plan and billing details.";
+    let momentary = format!("{spent} For details, see: https://help.aliyun.com/zh/model-studio/error-code#token-limit");
+    let compatible = "https://dashscope-intl.aliyuncs.com/compatible-mode/v1";
+    assert_eq!(of("http://localhost:4000", Some(429), &momentary), ErrorKind::RateLimited, "behind a gateway");
+    assert_eq!(of(compatible, Some(429), spent), ErrorKind::RateLimited);
+    assert_eq!(of("https://api.openai.com/v1", Some(429), spent), ErrorKind::QuotaSpent);
+    assert_eq!(of("https://aliyuncs.com.example.org/v1", Some(429), spent), ErrorKind::QuotaSpent);
+    assert_eq!(of(compatible, Some(403), spent), ErrorKind::QuotaSpent);
+    assert_eq!(of(compatible, Some(429), "Free allocated quota exceeded."), ErrorKind::QuotaSpent);
 }
 
 #[test]
@@ -135,6 +173,20 @@ fn what_a_validator_found_is_told_with_its_place() {
     }
     let named = json!({"detail": [{"loc": ["body", "n"], "msg": "n must be 1"}]});
     assert_eq!(peer.refusal(Some(422), &named, None).message, "n must be 1");
+}
+
+#[test]
+fn a_message_that_begins_with_a_status_in_angle_brackets_is_no_web_page() {
+    let peer = peer(ProviderKind::OpenAi, "https://api.openai.com/v1");
+    let told = "<400> InternalError.Algo.InvalidParameter: Value error, batch size is invalid, it should not be larger than 10.: \
+                input.contents";
+    let body = json!({"error": {"message": told, "type": "InvalidParameter", "code": "InvalidParameter"}});
+    assert_eq!(peer.refusal(Some(400), &body, None).message, told);
+    for page in ["<html>", "<!DOCTYPE html>", "\n<?xml version='1.0'?>", "\u{feff}<!-- a --><html>", "<h1>Bad Gateway</h1>"] {
+        for body in [json!(page), json!({"error": {"message": page}})] {
+            assert_eq!(peer.refusal(Some(502), &body, None).message, "HTTP 502 Bad Gateway", "{body}");
+        }
+    }
 }
 
 #[test]
@@ -155,6 +207,8 @@ fn hints_say_what_to_do() {
     assert!(hint(&vendor, 401, json!({})).contains("THEIR_API_KEY"));
     assert!(hint(&vendor, 402, json!({})).contains("https://platform.openai.com/"));
     assert!(hint(&vendor, 429, json!({})).contains("rpm"));
+    let too_many_at_once = json!({"error": {"code": "1302", "message": "您当前使用该API的并发数过高，请降低并发"}});
+    assert!(hint(&vendor, 429, too_many_at_once).contains("limits: { concurrency: … }"));
     let ollama = peer(ProviderKind::Ollama, "http://localhost:11434");
     assert!(hint(&ollama, 404, json!({"error": "model not found"})).contains("ollama pull m1"));
     assert!(hint(&ollama, 500, json!({"error": "input is too large to process"})).is_empty());

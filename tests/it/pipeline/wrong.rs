@@ -12,7 +12,7 @@ const BAD: [(&str, &str, &str, &str, &str); 52] = [
     ("chunk:\n\tby: auto\n", "2:1", "  ", "a tab in the indentation", "spaces"),
     ("name: a\nname: b\n", "2:1", "name", "`name` is given twice", "keep one"),
     ("sources: [*.md]\n", "1:11", "*.md", "an alias to an anchor that is not there", "quotes"),
-    ("name: !x y\n", "1:10", "y", "YAML tags (`!…`) have no meaning here", ""),
+    ("name: !x y\n", "1:10", "y", "YAML tags (`!…`) have no meaning here", "`${NAME}` stands for a variable"),
     ("name: [a, b]\n", "1:7", "[a, b]", "`name` must be text, not a list", ""),
     ("name: 2024\n", "1:7", "2024", "`name` must be text, not a whole number (`2024`)", "\"2024\""),
     ("name: a/b\n", "1:7", "a/b", "`a/b`: a name cannot hold a path separator", "letters"),
