@@ -5,6 +5,8 @@ mod check;
 mod errors;
 mod ingest;
 mod listing;
+mod lists;
+mod rows;
 pub mod servers;
 mod torture;
 mod types;

@@ -11,7 +11,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use mysql_async::consts::{ColumnFlags, ColumnType};
 use mysql_async::prelude::Queryable as _;
-use mysql_async::{Conn, DriverError, Error, IoError, Opts, OptsBuilder, SslOpts, Value};
+use mysql_async::{Conn, DriverError, Error, IoError, Opts, OptsBuilder, ServerError, SslOpts, Value};
 use url::Url;
 
 use super::cell::{Cell, Column, Kind, Row, hex};
@@ -166,7 +166,7 @@ impl MySql {
             return SqlError::new(format!("{} cannot be trusted: {tls}", self.place)).hint(hint(tls));
         }
         match error {
-            Error::Server(told) => self.explain_server(told.code, &told.message),
+            Error::Server(told) => self.explain_server(told),
             Error::Driver(DriverError::NoClientSslFlagFromServer) => {
                 let error = SqlError::new(format!("{} does not support TLS", self.place));
                 error.hint("where the network is trusted, `?sslmode=disable` leaves encryption out")
@@ -195,9 +195,9 @@ impl MySql {
         }
     }
 
-    fn explain_server(&self, code: u16, told: &str) -> SqlError {
-        let message = format!("{}: {told}", self.place);
-        match code {
+    fn explain_server(&self, told: &ServerError) -> SqlError {
+        let message = format!("{}: {}", self.place, told.message);
+        match told.code {
             1045 | 1698 => {
                 SqlError::new(message).hint("the user and the password stand in `url`: mysql://user:password@host/database")
             }
@@ -212,6 +212,8 @@ impl MySql {
             }
             // Too many connections, locks, shutdowns, kills.
             1040 | 1053 | 1077 | 1079 | 1203 | 1205 | 1213 | 1927 | 2006 | 2013 => SqlError::transient(message),
+            // A value that is out of range, a subquery that has two rows of one, what a function of the user's own signals.
+            _ if ["21", "22", "45"].iter().any(|class| told.state.starts_with(class)) => SqlError::new(message).of_data(),
             _ => SqlError::new(message),
         }
     }

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
+use std::sync::atomic::Ordering;
 
 use tokio::sync::mpsc;
 
@@ -198,6 +199,7 @@ impl Walk<'_> {
         if let Some((uri, keys)) = spool.doubled.take() {
             self.faults.push(self.table.doubled(&uri, keys));
         }
+        self.table.at_once.store(true, Ordering::Relaxed);
         let mut after = Vec::new();
         loop {
             let limit = self.table.plan.page;
