@@ -215,6 +215,8 @@ async fn sqlite_values_have_types_of_their_own() {
     for page in [1, 2, 100] {
         let mut plan = table(&database, "k", &["id"]);
         plan.page = page;
+        // Three of them have one text, and with it one address.
+        plan.uri = Template::parse("sql://test/k/{id}/{body}").unwrap();
         let mut listing = list(&source(plan.clone())).await.expect_whole();
         let bodies = source(plan).fetch(&listing.items).await;
         let mut bodies: Vec<String> = bodies.iter().map(|row| super::listing::text(row.as_ref().unwrap()).to_owned()).collect();
