@@ -17,6 +17,7 @@
 mod cell;
 mod database;
 pub(crate) mod error;
+mod list;
 #[cfg(feature = "mysql")]
 mod mysql;
 mod open;
@@ -45,8 +46,8 @@ use futures_util::stream::{self, BoxStream, StreamExt as _};
 
 pub(crate) use self::open::{SCHEMES, open};
 pub use self::plan::{Connection, Format, From, PAGE, SqlPlan, Text};
-use self::render::document;
 use self::reading::Reading;
+use self::render::document;
 use self::table::{Found, Table};
 pub use self::template::Template;
 pub(crate) use self::url::UrlProblem;
@@ -75,7 +76,6 @@ impl Sql {
         Self { id: SourceId::new("sql"), table: Arc::new(Table::new(plan)), usual: AtomicU64::new(UNKNOWN_BYTES) }
     }
 
-    /// Notes how large rows are.
     /// The row of this address, found by what the address says of its key; `None` where it does not tell that.
     pub(crate) async fn look_up(&self, uri: &str) -> Option<Result<Fetched, FetchError>> {
         let values = self.table.plan.uri.read(uri)?;
@@ -107,6 +107,7 @@ impl Sql {
         }
     }
 
+    /// Notes how large rows are.
     fn learn(&self, rows: &[Result<Fetched, FetchError>]) {
         let read: Vec<u64> = rows.iter().flatten().map(|row| row.body.len() as u64).collect();
         if let Some(mean) = read.iter().sum::<u64>().checked_div(read.len() as u64) {

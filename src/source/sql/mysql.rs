@@ -264,7 +264,9 @@ impl Database for MySql {
     }
 
     fn value(&self, column: &Column) -> String {
-        self.column(&column.name)
+        let name = self.column(&column.name);
+        // Bits are bytes otherwise.
+        if column.kind == Kind::Bits { format!("CAST({name} AS UNSIGNED)") } else { name }
     }
 
     fn literal(&self, cell: &Cell, column: &Column) -> String {
@@ -279,7 +281,7 @@ impl Database for MySql {
         let is_number = !text.is_empty() && text.chars().all(number);
         match column.kind {
             // Beside a text a number would be compared as a floating-point one.
-            Kind::Bool | Kind::Integer | Kind::Decimal | Kind::Float if is_number => text.clone(),
+            Kind::Bool | Kind::Integer | Kind::Bits | Kind::Decimal | Kind::Float if is_number => text.clone(),
             _ if text.is_empty() => "''".to_owned(),
             // In digits, since what a backslash means is a matter of settings.
             _ => format!("_utf8mb4 x'{}'", hex(text.as_bytes())),
@@ -288,7 +290,7 @@ impl Database for MySql {
 
     fn digest(&self, columns: &[Column]) -> Option<String> {
         let part = |column: &Column| {
-            let name = self.column(&column.name);
+            let name = self.value(column);
             let value = if column.kind == Kind::Bytes { format!("HEX({name})") } else { name };
             // With its length, so that none can be taken for another's part.
             // Of what is too large for one packet a CONCAT is NULL, and so is the hash, which proves nothing then.
@@ -317,10 +319,6 @@ impl Database for MySql {
         condition
     }
 
-    async fn columns(&self, relation: &Relation) -> Result<Vec<Column>, SqlError> {
-        let sql = format!("SELECT * FROM {} LIMIT 0", relation.named());
-        let mut connection = self.connection().await?;
-        let describing = async {
     // MariaDB (10.11) finds no row by a list of several row constructors where a column is to be converted: one that is not in UTF-8.
     // Written out, the same index is used.
     fn one_of(&self, key: &[Column], keys: &[&[Cell]]) -> String {
@@ -336,6 +334,10 @@ impl Database for MySql {
         keys.iter().map(one).collect::<Vec<_>>().join(" OR ")
     }
 
+    async fn columns(&self, relation: &Relation) -> Result<Vec<Column>, SqlError> {
+        let sql = format!("SELECT * FROM {} LIMIT 0", relation.named());
+        let mut connection = self.connection().await?;
+        let describing = async {
             // Prepared, it can be one statement only; alone, no bracket in it ends ours.
             if let Some(query) = &relation.written {
                 let alone = connection.prep(query.as_str()).await?;
@@ -358,7 +360,8 @@ impl Database for MySql {
             }
         };
         let column = |column: &mysql_async::Column| {
-            let (kind, ordered) = kind(column.column_type(), column.flags(), column.character_set());
+            let longest = column.column_length() == u32::MAX;
+            let (kind, ordered) = kind(column.column_type(), column.flags(), column.character_set(), longest);
             Column { name: column.name_str().into_owned(), kind, ordered }
         };
         let columns = described.iter().map(column).collect();
@@ -385,8 +388,8 @@ impl Database for MySql {
     }
 }
 
-/// What a column holds, and whether `ORDER BY` goes by the same order as `>=`.
-fn kind(column: ColumnType, flags: ColumnFlags, charset: u16) -> (Kind, bool) {
+/// What a column holds, and whether `ORDER BY` goes by the same order as `>=`. `longest`: it is a `longtext`.
+fn kind(column: ColumnType, flags: ColumnFlags, charset: u16, longest: bool) -> (Kind, bool) {
     use ColumnType as T;
     let binary = charset == BINARY;
     match column {
@@ -401,7 +404,9 @@ fn kind(column: ColumnType, flags: ColumnFlags, charset: u16) -> (Kind, bool) {
         T::MYSQL_TYPE_DECIMAL | T::MYSQL_TYPE_NEWDECIMAL => (Kind::Decimal, true),
         T::MYSQL_TYPE_FLOAT => (Kind::Float, false),
         T::MYSQL_TYPE_DOUBLE => (Kind::Float, true),
-        T::MYSQL_TYPE_BIT | T::MYSQL_TYPE_GEOMETRY => (Kind::Bytes, true),
+        T::MYSQL_TYPE_BIT => (Kind::Bits, true),
+        T::MYSQL_TYPE_GEOMETRY => (Kind::Bytes, true),
+        T::MYSQL_TYPE_JSON => (Kind::Json, false),
         T::MYSQL_TYPE_STRING
         | T::MYSQL_TYPE_VAR_STRING
         | T::MYSQL_TYPE_VARCHAR
@@ -413,6 +418,8 @@ fn kind(column: ColumnType, flags: ColumnFlags, charset: u16) -> (Kind, bool) {
         {
             (Kind::Bytes, true)
         }
+        // What MariaDB makes of `json`.
+        T::MYSQL_TYPE_BLOB | T::MYSQL_TYPE_LONG_BLOB if longest => (Kind::Json, true),
         _ => (Kind::Text, true),
     }
 }
@@ -450,7 +457,6 @@ mod tests {
         let condition = open("mysql://h/x").unwrap().not_before(&key, &cells);
         assert_eq!(condition, "q.`a` >= 9007199254740993 AND (q.`a` > 9007199254740993 OR (q.`b` >= _utf8mb4 x'c3a927'))");
     }
-}
 
     #[test]
     fn keys_of_several_columns_are_written_out() {
@@ -464,3 +470,4 @@ mod tests {
         let (one, other) = ([Cell::Text("1".into())], [Cell::Text("2".into())]);
         assert_eq!(database.one_of(&key[..1], &[&one, &other]), "q.`a` IN (1, 2)");
     }
+}

@@ -1,6 +1,7 @@
 //! From a row to a document.
 
 use super::cell::{Cell, Column, Kind, Row};
+use super::list;
 use super::plan::{Format, SqlPlan, Text};
 use super::reading::{Reading, Whole};
 use super::stamp::{is_racy, nanoseconds};
@@ -152,8 +153,16 @@ fn scalar(kind: Kind, cell: &Cell) -> Option<Scalar> {
             "false" | "f" | "0" | "\0" => Scalar::Bool(false),
             _ => Scalar::Text(text.into_owned()),
         },
-        Kind::Integer | Kind::Decimal | Kind::Float => number(kind, &text).unwrap_or_else(|| Scalar::Text(text.into_owned())),
-        Kind::Text | Kind::Bytes | Kind::Any => Scalar::Text(text.into_owned()),
+        Kind::Integer | Kind::Bits | Kind::Decimal | Kind::Float => {
+            number(kind, &text).unwrap_or_else(|| Scalar::Text(text.into_owned()))
+        }
+        Kind::List(of) => match list::elements(&text) {
+            Some(all) => Scalar::List(all.into_iter().filter_map(|one| scalar(*of, &Cell::Text(one))).collect()),
+            None => Scalar::Text(text.into_owned()),
+        },
+        // SQLite keeps JSON as text.
+        Kind::Json | Kind::Any => list::json(&text).map_or_else(|| Scalar::Text(text.into_owned()), Scalar::List),
+        Kind::Text | Kind::Bytes => Scalar::Text(text.into_owned()),
     })
 }
 
