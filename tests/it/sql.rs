@@ -11,4 +11,5 @@ pub mod servers;
 mod torture;
 mod types;
 mod walk;
+mod why;
 mod writers;
