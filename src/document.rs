@@ -23,6 +23,8 @@ pub enum Scalar {
     Float(f64),
     /// Anything else.
     Text(String),
+    /// Several of these, as tags are: what holds for one of them holds for the document.
+    List(Vec<Scalar>),
 }
 
 /// Numbers are equal bit by bit: a value is the same if it is stored as the same.
@@ -33,6 +35,7 @@ impl PartialEq for Scalar {
             (Self::Integer(a), Self::Integer(b)) => a == b,
             (Self::Float(a), Self::Float(b)) => a.to_bits() == b.to_bits(),
             (Self::Text(a), Self::Text(b)) => a == b,
+            (Self::List(a), Self::List(b)) => a == b,
             _ => false,
         }
     }
@@ -47,6 +50,12 @@ impl fmt::Display for Scalar {
             Self::Integer(value) => value.fmt(f),
             Self::Float(value) => value.fmt(f),
             Self::Text(value) => value.fmt(f),
+            Self::List(values) => {
+                for (index, value) in values.iter().enumerate() {
+                    write!(f, "{}{value}", if index == 0 { "" } else { ", " })?;
+                }
+                Ok(())
+            }
         }
     }
 }

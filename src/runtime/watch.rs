@@ -18,7 +18,7 @@ use crate::error::Error;
 use crate::ingest::Options;
 use crate::ingest::ledger::{FailedDocument, LedgerError};
 use crate::ingest::report::{IngestSummary, Outcome, Report, Stage};
-use crate::source::files::{Events, base_of, uri_of};
+use crate::source::files::{Events, Focus, base_of, uri_of};
 use crate::source::{FilesPlan, SourceId, SourcePlan};
 use crate::vectordb::StoreError;
 
@@ -192,9 +192,21 @@ fn document_of(part: &Part, summary: &IngestSummary, base: &Path) -> Option<Stri
     let documents = &summary.documents;
     let focus =
         part.focus().filter(|_| part.whole.is_empty() && documents.added + documents.changed + documents.removed == 1)?;
-    let mut paths = focus.paths().filter(|path| path.is_file() == (documents.removed == 0) && !path.is_dir());
-    let path = paths.next()?;
-    paths.next().is_none().then(|| uri_of(path, base))
+    document_among(&focus, documents.removed > 0, base)
+}
+
+fn document_among(focus: &Focus, removed: bool, base: &Path) -> Option<String> {
+    let kind = |path: &Path| path.symlink_metadata().map(|meta| meta.file_type()).ok();
+    let is_document = |path: &&Path| kind(path).is_some_and(|kind| kind.is_file());
+    let paths: Vec<&Path> = focus.paths().filter(|path| !path.is_dir()).collect();
+    let (there, away): (Vec<&Path>, Vec<&Path>) = paths.into_iter().partition(is_document);
+    let candidates = if removed { away } else { there };
+    // What a link has taken the place of was the document, and what has no place any more was on the way to it.
+    let links: Vec<&Path> = candidates.iter().copied().filter(|path| kind(path).is_some()).collect();
+    match (candidates.as_slice(), links.as_slice()) {
+        ([path], _) | (_, [path]) => Some(uri_of(path, base)),
+        _ => None,
+    }
 }
 
 struct Watch<'a> {
@@ -338,8 +350,28 @@ fn never(error: &Error) -> bool {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a failing test may panic")]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_link_has_taken_the_place_of_is_named_and_not_what_was_moved_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        std::fs::write(at("target.md"), "# Target").unwrap();
+        std::os::unix::fs::symlink(at("target.md"), at("9.md")).unwrap();
+        std::fs::write(at("new.md"), "# New").unwrap();
+        let told = |names: &[&str], removed| {
+            let mut focus = Focus::default();
+            focus.extend(names.iter().map(|name| at(name)));
+            document_among(&focus, removed, folder.path())
+        };
+        assert_eq!(told(&["Cu4d7RbZ", "9.md"], true).as_deref(), Some("9.md"));
+        assert_eq!(told(&["gone.md"], true).as_deref(), Some("gone.md"));
+        assert_eq!(told(&["gone.md", "4913"], true), None, "which of them it was is not known");
+        assert_eq!(told(&["new.md", "4913"], false).as_deref(), Some("new.md"), "beside what an editor left for a moment");
+        assert_eq!(told(&["new.md", "9.md"], false).as_deref(), Some("new.md"), "a link is no document");
+    }
 
     #[test]
     fn pauses_grow_to_their_bound() {

@@ -17,6 +17,7 @@
 mod cell;
 mod database;
 pub(crate) mod error;
+mod list;
 #[cfg(feature = "mysql")]
 mod mysql;
 mod open;
@@ -45,6 +46,7 @@ use futures_util::stream::{self, BoxStream, StreamExt as _};
 
 pub(crate) use self::open::{SCHEMES, open};
 pub use self::plan::{Connection, Format, From, PAGE, SqlPlan, Text};
+use self::reading::Reading;
 use self::render::document;
 use self::table::{Found, Table};
 pub use self::template::Template;
@@ -72,6 +74,37 @@ impl Sql {
     /// The rows of a plan.
     pub fn new(plan: SqlPlan) -> Self {
         Self { id: SourceId::new("sql"), table: Arc::new(Table::new(plan)), usual: AtomicU64::new(UNKNOWN_BYTES) }
+    }
+
+    /// The row of this address, found by what the address says of its key; `None` where it does not tell that.
+    pub(crate) async fn look_up(&self, uri: &str) -> Option<Result<Fetched, FetchError>> {
+        let values = self.table.plan.uri.read(uri)?;
+        let reading = match patiently(|| self.table.prepare()).await {
+            Ok(reading) => reading,
+            Err(error) => return Some(Err(SourceError::new(error).into())),
+        };
+        let keys = reading.keys_of(&values)?;
+        let keys: Vec<&[u8]> = keys.iter().map(Vec::as_slice).collect();
+        let rows = match patiently(|| self.table.rows(&keys)).await {
+            Ok((_, found)) => found.into_values(),
+            Err(error) => return Some(Err(SourceError::new(error).into())),
+        };
+        // Of the values that the address may mean most are no values of the column.
+        let rows = rows.filter(|found| !matches!(found, Found::Unreadable(_)) || keys.len() == 1);
+        let mut made = rows.map(|found| self.made(&reading, uri, found));
+        Some(made.find(|made| !matches!(made, Err(FetchError::Gone))).unwrap_or(Err(FetchError::Gone)))
+    }
+
+    /// What is made of what was found of the key of an address.
+    fn made(&self, reading: &Reading, uri: &str, found: Found) -> Result<Fetched, FetchError> {
+        match found {
+            Found::Several => Err(SourceError::new(self.table.doubled(uri, 1)).into()),
+            Found::Unreadable(error) => Err(SourceError::new(error).into()),
+            Found::Unfound => Err(SourceError::new(self.table.unfound(uri)).into()),
+            // A part of its uri was changed meanwhile: the next run lists it under the new one.
+            Found::One(whole) if whole.listed.uri != uri => Err(FetchError::Gone),
+            Found::One(whole) => document(&self.table.plan, reading, *whole),
+        }
     }
 
     /// Notes how large rows are.
@@ -109,13 +142,9 @@ impl Source for Sql {
             Ok(found) => found,
             Err(error) => return items.iter().map(|_| Err(SourceError::new(error.clone()).into())).collect(),
         };
-        let plan = &self.table.plan;
         let fetched = |item: &Item| match found.remove(&item.key) {
             None => Err(FetchError::Gone),
-            Some(Found::Several) => Err(SourceError::new(self.table.doubled(&item.uri, 1)).into()),
-            // A part of its uri was changed meanwhile: the next run lists it under the new one.
-            Some(Found::One(whole)) if whole.listed.uri != item.uri => Err(FetchError::Gone),
-            Some(Found::One(whole)) => document(plan, &reading, *whole),
+            Some(found) => self.made(&reading, &item.uri, found),
         };
         let fetched: Vec<_> = items.iter().map(fetched).collect();
         self.learn(&fetched);

@@ -192,11 +192,11 @@ pub enum Condition {
         /// Before.
         until: Option<i64>,
     },
-    /// Its document's metadata has one of these values under this name.
+    /// Its document's metadata has one of these values under this name, or a list in which one of them is.
     Metadata(String, Vec<Scalar>),
     /// Its document's metadata has none of these values under this name, or nothing at all.
     NotMetadata(String, Vec<Scalar>),
-    /// Its document's metadata has a number in this range under this name.
+    /// Its document's metadata has a number in this range under this name, or a list in which one is.
     MetadataRange(String, Bound<f64>, Bound<f64>),
 }
 

@@ -72,7 +72,7 @@ impl Cause {
             Self::OutsideSources => "it lies below none of the pipeline's sources".to_owned(),
             Self::OtherPipeline { pipeline } => format!("it is in the index of another pipeline, `{pipeline}`"),
             Self::NotIngested => "it has not been ingested".to_owned(),
-            Self::Missing { .. } => "neither the index nor the disk has it".to_owned(),
+            Self::Missing { .. } => "neither the index nor the sources have it".to_owned(),
         }
     }
 

@@ -161,6 +161,12 @@ pub(super) fn is_hidden(tree: &Tree, id: Id) -> bool {
     })
 }
 
+/// What lies over the page when it is opened, and says of itself that it is not.
+pub(super) fn is_closed_dialog(tree: &Tree, id: Id) -> bool {
+    matches!(tree.attribute(id, "role"), Some("dialog" | "alertdialog"))
+        && (tree.attribute(id, "aria-hidden") == Some("true") || is_hidden(tree, id))
+}
+
 /// Whether a button, or what looks like a question, stands right before it.
 fn follows_its_label(tree: &Tree, id: Id) -> bool {
     let Some(label) = std::iter::successors(tree.before(id), |&id| tree.before(id)).take(4).find(|&id| tree.is_element(id))

@@ -392,6 +392,36 @@ fn an_article_is_told_from_the_others_on_its_page() {
 }
 
 #[test]
+fn what_lies_over_the_page_and_is_closed_is_left_out() {
+    let dialog = |id: &str, more: &str, inside: &str| {
+        format!(
+            "<div class=modal id={id} role=dialog aria-labelledby=l {more}><div class=modal-dialog><div class=modal-content><h4 id=l>Furniture</h4>\
+             {inside}</div></div></div>"
+        )
+    };
+    let help = "<table><tr><th>Keys<th>Action<tr><td><kbd>?</kbd><td>Open this help<tr><td><kbd>n</kbd><td>Next page</table>";
+    let search =
+        "<p>From here you can search these documents. Enter your search terms below.</p><form><input type=search></form>";
+    // As mkdocs has them, on a page that is shorter than they are.
+    for closed in ["aria-hidden=true", "hidden", "style='display:none'"] {
+        let page = format!(
+            "<body><div class=navbar><a href='#' data-bs-target='#search'>Search</a></div><div role=main><h1>Part 1</h1><p>Part 1 weighs 7 kg.</p></div>{}{}</body>",
+            dialog("search", closed, search),
+            dialog("help", closed, help)
+        );
+        assert_eq!(site(&page).trim(), "# Part 1\n\nPart 1 weighs 7 kg.", "{closed}");
+    }
+    // One that the text leads to, one that is open, and one that is the page.
+    let lead =
+        format!("<main><h1>Guide</h1><p>{PARAGRAPH}</p><p><a href='#tariff' data-target='#tariff'>Tariff</a></p></main>");
+    let tariff = "<p>Two crowns for a barge.</p>";
+    assert!(site(&format!("<body>{lead}{}</body>", dialog("tariff", "aria-hidden=true", tariff))).contains("Two crowns"));
+    assert!(site(&format!("<body>{lead}{}</body>", dialog("open", "aria-hidden=false", tariff))).contains("Two crowns"));
+    let whole = format!("<p>{PARAGRAPH}</p>").repeat(3);
+    assert!(site(&format!("<body><p>Loading</p>{}</body>", dialog("app", "aria-hidden=true", &whole))).contains("snapshot"));
+}
+
+#[test]
 fn what_an_article_shows_besides_is_left_out() {
     let about = prose("the pier");
     let page = format!(

@@ -7,12 +7,12 @@ use crate::answer::Cause;
 use crate::error::{Error, reason};
 use crate::ingest::ledger::{Ledger as _, Recorded};
 use crate::ingest::report::Stage;
-use crate::parse::{self, ParseOptions};
+use crate::parse::{self, Extracted, Format, ParseOptions};
 use crate::pipeline::MAX_BYTES;
 use crate::runtime::Runtime;
 use crate::source::files::Judged;
 use crate::source::web::{self, Fate};
-use crate::source::{Body, FetchError, Fetched, Files, FilesPlan, Item, SkipReason, Source as _, SourcePlan, Web, uri_of};
+use crate::source::{Body, FetchError, Fetched, Files, FilesPlan, Item, SkipReason, Source as _, SourcePlan, Sql, Web, uri_of};
 
 /// Ledgers of other pipelines that are looked into.
 const OTHERS: usize = 100;
@@ -78,6 +78,10 @@ impl Runtime {
             Some(Err(FetchError::Skipped(reason))) => return Cause::Skipped { reason },
             _ => return Cause::NotIngested,
         };
+        self.of_fetched(uri, fetched).await
+    }
+
+    async fn of_fetched(&self, uri: &str, fetched: Fetched) -> Cause {
         let (uri, options) = (uri.to_owned(), ParseOptions { ocr: None, ..self.plan.parse.clone() });
         let reads_pictures = self.plan.parse.ocr.is_some();
         let skipped = tokio::task::spawn_blocking(move || refused(&uri, fetched, &options)).await.ok().flatten();
@@ -89,10 +93,11 @@ impl Runtime {
         }
     }
 
-    /// What the sources make of a document that is no file. Nobody is asked for it: of a page the last crawl tells.
+    /// What the sources make of a document that is no file. Of a page the last crawl tells, and no site is asked for it; of a row its
+    /// database.
     async fn of_an_address(&self, records: &Records, uri: &str, like: Vec<String>) -> Cause {
         let usual = if self.plan.sources.is_empty() {
-            Cause::Missing { did_you_mean: like }
+            Cause::Missing { did_you_mean: like.clone() }
         } else {
             let sources = self.plan.sources.iter().filter(|source| source.may_have(uri));
             match sources.map(|source| source.refusal(uri)).reduce(Option::and) {
@@ -101,6 +106,9 @@ impl Runtime {
                 Some(None) => Cause::NotIngested,
             }
         };
+        if let Some(cause) = self.of_a_row(uri, &like).await {
+            return cause;
+        }
         let Some(ledger) = &records.ledger else { return usual };
         let agent = self.plan.sources.iter().find_map(|source| match source {
             SourcePlan::Web(plan) if plan.may_have(uri) => Some(&*plan.user_agent),
@@ -114,6 +122,21 @@ impl Runtime {
                 usual
             }
         }
+    }
+
+    /// What an ingest would make of a row of a table of its own; `None` where the address is that of none, or does not tell which.
+    async fn of_a_row(&self, uri: &str, like: &[String]) -> Option<Cause> {
+        let mut cause = None;
+        for source in self.plan.sources.iter().filter(|source| source.may_have(uri)) {
+            let SourcePlan::Sql(plan) = source else { continue };
+            cause = Some(match Sql::new((**plan).clone()).look_up(uri).await? {
+                Ok(fetched) => return Some(self.of_fetched(uri, fetched).await),
+                Err(FetchError::Skipped(reason)) => return Some(Cause::Skipped { reason }),
+                Err(FetchError::Failed(error)) => return Some(Cause::Failed { stage: Stage::Read, error: reason(&error) }),
+                Err(FetchError::Gone) => Cause::Missing { did_you_mean: like.to_vec() },
+            });
+        }
+        cause
     }
 
     /// Another pipeline of this home that has the document.
@@ -183,6 +206,9 @@ fn refused(uri: &str, fetched: Fetched, options: &ParseOptions) -> Option<SkipRe
             Ok(_) => None,
             Err(error) => SkipReason::of(&error),
         },
-        Body::Text { .. } => None,
+        Body::Text { text, markup, title } => {
+            let checked = Extracted { title, markup, text }.checked(Format::Text);
+            checked.err().and_then(|error| SkipReason::of(&error))
+        }
     }
 }

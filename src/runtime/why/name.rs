@@ -81,6 +81,7 @@ impl Runtime {
             forms.push(name.to_owned());
             if name.contains("://") {
                 forms.extend(name.split_once('#').map(|(page, _)| page.to_owned()));
+                forms.extend(name.contains(' ').then(|| escaped(name)));
             } else {
                 forms.push(uri_of(&folder.join(name), &records.base));
             }
@@ -114,7 +115,7 @@ impl Runtime {
             Some(ledger) => ledger.like(short).await?,
             None => Vec::new(),
         };
-        let uri = if short.contains("://") { short.to_owned() } else { uri_of(&folder.join(short), &records.base) };
+        let uri = if short.contains("://") { escaped(short) } else { uri_of(&folder.join(short), &records.base) };
         Ok(Named::Unknown { uri, like })
     }
 
@@ -144,6 +145,11 @@ impl Runtime {
         uris.truncate(NAMED);
         Ok(uris)
     }
+}
+
+/// An address as rows and pages have it, whose blanks a person need not write so.
+fn escaped(address: &str) -> String {
+    address.replace(' ', "%20")
 }
 
 /// A name without what a list of sources says besides: `docs/a.md:10-31`, `docs/a.pdf, p. 12`.

@@ -29,6 +29,12 @@ pub(super) enum Kind {
     Text,
     /// Bytes that are no text.
     Bytes,
+    /// Bits that are told as a whole number.
+    Bits,
+    /// Lists of such values, told as Postgres writes them.
+    List(&'static Kind),
+    /// JSON.
+    Json,
     /// What each value says of itself, in a database where a column does not bind its values.
     Any,
 }
@@ -43,6 +49,9 @@ impl Kind {
             Self::Float => b'f',
             Self::Text => b't',
             Self::Bytes => b'x',
+            Self::Bits => b'u',
+            Self::List(of) => of.letter().to_ascii_uppercase(),
+            Self::Json => b'j',
             Self::Any => b'a',
         }
     }

@@ -10,17 +10,24 @@ pub(crate) struct SqlError {
     hint: Option<String>,
     /// Whether the same may succeed in a moment: the connection broke, the server is starting, a lock was held.
     transient: bool,
+    /// Whether a value of some row is at fault, so that other rows can be read.
+    of_data: bool,
 }
 
 impl SqlError {
     /// An error that stays.
     pub fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), hint: None, transient: false }
+        Self { message: message.into(), hint: None, transient: false, of_data: false }
     }
 
     /// An error that may be gone in a moment.
     pub fn transient(message: impl Into<String>) -> Self {
         Self { transient: true, ..Self::new(message) }
+    }
+
+    /// An error of some row's values: other rows may be read all the same.
+    pub fn of_data(self) -> Self {
+        Self { of_data: true, ..self }
     }
 
     /// With what to do about it.
@@ -36,6 +43,11 @@ impl SqlError {
     /// Whether it is worth another try.
     pub fn is_transient(&self) -> bool {
         self.transient
+    }
+
+    /// Whether fewer rows may be read where many are not.
+    pub fn is_of_data(&self) -> bool {
+        self.of_data
     }
 }
 

@@ -267,6 +267,12 @@ fn kind(type_name: &str) -> Kind {
         "numeric" => Kind::Decimal,
         "float4" | "float8" => Kind::Float,
         "bytea" => Kind::Bytes,
+        "json" | "jsonb" => Kind::Json,
+        "_bool" => Kind::List(&Kind::Bool),
+        "_int2" | "_int4" | "_int8" | "_oid" => Kind::List(&Kind::Integer),
+        "_numeric" => Kind::List(&Kind::Decimal),
+        "_float4" | "_float8" => Kind::List(&Kind::Float),
+        _ if type_name.starts_with('_') => Kind::List(&Kind::Text),
         _ => Kind::Text,
     }
 }

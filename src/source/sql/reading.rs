@@ -1,13 +1,14 @@
 //! How the rows of a source are read: its statements, and what their answers mean.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
-use super::cell::{Cell, Column, Kind, Row, encode};
+use super::cell::{Cell, Column, Kind, Row, encode, unhex};
 use super::database::{Database, Relation};
 use super::error::SqlError;
 use super::plan::{From, SqlPlan, Text};
 use super::template::Template;
 use super::uri::escape;
+use super::url::decoded;
 use crate::source::Version;
 use crate::suggest::did_you_mean;
 
@@ -153,6 +154,24 @@ impl Reading {
         self.key.iter().all(|column| column.ordered)
     }
 
+    /// Whether two keys may make one address: a text and a number that look alike, bytes and their digits, columns that run together.
+    pub fn addresses_may_meet(&self, plan: &SqlPlan) -> bool {
+        let of_many_kinds = |column: &Column| matches!(column.kind, Kind::Any | Kind::Bool | Kind::Bytes);
+        self.key.iter().any(of_many_kinds) || !plan.uri.keeps_apart()
+    }
+
+    /// All keys, by [`encode`], that an address with these values may be that of; `None` where it lacks a part of it.
+    pub fn keys_of(&self, values: &HashMap<&str, &str>) -> Option<Vec<Vec<u8>>> {
+        let mut keys: Vec<Vec<Cell>> = vec![Vec::new()];
+        for column in &self.key {
+            let cells = meant(column.kind, &decoded(values.get(column.name.as_str())?).ok()?);
+            let longer =
+                |key: Vec<Cell>| cells.iter().map(move |cell| key.iter().chain([cell]).cloned().collect()).collect::<Vec<_>>();
+            keys = keys.into_iter().flat_map(longer).collect();
+        }
+        Some(keys.iter().map(|cells| encode(cells)).collect())
+    }
+
     fn listed(&self, database: &dyn Database) -> Vec<String> {
         let mut columns: Vec<String> = self.key.iter().chain(&self.beside).map(|column| database.value(column)).collect();
         match &self.stamp {
@@ -223,6 +242,21 @@ impl Reading {
                 Version::new(state)
             }
         }
+    }
+}
+
+/// The values of a column that are told as this text.
+fn meant(kind: Kind, text: &str) -> Vec<Cell> {
+    let bytes = || [Some(text.as_bytes().to_vec()), unhex(text)].into_iter().flatten().map(Cell::Bytes);
+    let written = Cell::Text(text.to_owned());
+    match kind {
+        Kind::Bytes => bytes().chain([written]).collect(),
+        Kind::Any | Kind::Bool => {
+            let whole = text.parse().ok().map(Cell::Integer);
+            let number = text.parse().ok().map(Cell::Float);
+            whole.into_iter().chain(number).chain([written]).chain(bytes()).collect()
+        }
+        _ => vec![written],
     }
 }
 

@@ -1,6 +1,7 @@
 //! From a row to a document.
 
 use super::cell::{Cell, Column, Kind, Row};
+use super::list;
 use super::plan::{Format, SqlPlan, Text};
 use super::reading::{Reading, Whole};
 use super::stamp::{is_racy, nanoseconds};
@@ -87,8 +88,12 @@ impl Named<'_> {
     }
 }
 
-/// A text in its format; where none is said, text, or HTML where it looks like that.
+/// A text in its format; where none is said, text, or HTML where it looks like that. Where there is none, its title.
 fn written(text: String, format: Option<Format>, title: Option<String>) -> Body {
+    if let Some(title) = title.as_ref().filter(|_| text.trim().is_empty()) {
+        // A title alone says something, too.
+        return Body::Text { text: title.clone(), markup: Markup::Text, title: Some(title.clone()) };
+    }
     let format = format.unwrap_or(if looks_like_html(&text) { Format::Html } else { Format::Text });
     let markup = match format {
         Format::Text => Markup::Text,
@@ -152,8 +157,16 @@ fn scalar(kind: Kind, cell: &Cell) -> Option<Scalar> {
             "false" | "f" | "0" | "\0" => Scalar::Bool(false),
             _ => Scalar::Text(text.into_owned()),
         },
-        Kind::Integer | Kind::Decimal | Kind::Float => number(kind, &text).unwrap_or_else(|| Scalar::Text(text.into_owned())),
-        Kind::Text | Kind::Bytes | Kind::Any => Scalar::Text(text.into_owned()),
+        Kind::Integer | Kind::Bits | Kind::Decimal | Kind::Float => {
+            number(kind, &text).unwrap_or_else(|| Scalar::Text(text.into_owned()))
+        }
+        Kind::List(of) => match list::elements(&text) {
+            Some(all) => Scalar::List(all.into_iter().filter_map(|one| scalar(*of, &Cell::Text(one))).collect()),
+            None => Scalar::Text(text.into_owned()),
+        },
+        // SQLite keeps JSON as text.
+        Kind::Json | Kind::Any => list::json(&text).map_or_else(|| Scalar::Text(text.into_owned()), Scalar::List),
+        Kind::Text | Kind::Bytes => Scalar::Text(text.into_owned()),
     })
 }
 
@@ -189,6 +202,23 @@ mod tests {
         assert_eq!(scalar(Kind::Any, &Cell::Integer(3)), Some(Scalar::Integer(3)));
         assert_eq!(scalar(Kind::Bool, &Cell::Integer(0)), Some(Scalar::Bool(false)));
         assert_eq!(scalar(Kind::Text, &Cell::Null), None);
+        assert_eq!(text(Kind::Bits, "513"), Some(Scalar::Integer(513)));
+        let tags = || Scalar::List(vec![Scalar::Text("茶具".into()), Scalar::Text("1".into())]);
+        assert_eq!(text(Kind::List(&Kind::Text), "{茶具,1,NULL}"), Some(tags()));
+        assert_eq!(text(Kind::List(&Kind::Integer), "{7,8}"), Some(Scalar::List(vec![Scalar::Integer(7), Scalar::Integer(8)])));
+        assert_eq!(text(Kind::List(&Kind::Text), "no array"), Some(Scalar::Text("no array".into())));
+        assert_eq!([text(Kind::Json, r#"["茶具", "1"]"#), text(Kind::Any, r#"["茶具","1"]"#)], [Some(tags()), Some(tags())]);
+        assert_eq!(text(Kind::Json, r#"{"a": 1}"#), Some(Scalar::Text(r#"{"a": 1}"#.into())));
+        assert_eq!(text(Kind::Text, "[1]"), Some(Scalar::Text("[1]".into())), "a text that is no JSON for its database");
+    }
+
+    #[test]
+    fn a_title_alone_is_what_a_row_says() {
+        for format in [None, Some(Format::Markdown), Some(Format::Html)] {
+            let Body::Text { text, title, .. } = written(" \n".into(), format, Some("盖碗".into())) else { unreachable!() };
+            assert_eq!((text.as_str(), title.as_deref()), ("盖碗", Some("盖碗")));
+        }
+        assert_eq!(written(String::new(), None, None).len(), 0);
     }
 
     #[test]

@@ -123,6 +123,10 @@ impl Sqlite {
                     SqlError::new(format!("{place} was left in the middle of a write, by a program that was killed"))
                         .hint("open it once with a program that may write to it, such as sqlite3 FILE .tables")
                 }
+                // A function that refuses a value: `json_extract`, say.
+                ErrorCode::Unknown | ErrorCode::TooBig | ErrorCode::TypeMismatch => {
+                    SqlError::new(format!("{place}: {error}")).of_data()
+                }
                 ErrorCode::NotADatabase => SqlError::new(format!("{place} is no SQLite database")),
                 _ => SqlError::new(format!("{place}: {error}")),
             },

@@ -1,5 +1,7 @@
 //! Texts with columns in them: `{title}\n\n{body}`.
 
+use std::collections::HashMap;
+
 /// A text with columns in it. `{{` and `}}` are braces.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Template(Vec<Piece>);
@@ -87,6 +89,39 @@ impl Template {
         }
     }
 
+    /// Whether what stands between two columns is never a part of an escaped value, so that no two rows' values give one text.
+    pub(super) fn keeps_apart(&self) -> bool {
+        let mut parts = self.0.split(|piece| matches!(piece, Piece::Column(_)));
+        let between: Vec<_> =
+            (parts.next_back().is_some() && parts.next().is_some()).then(|| parts.collect()).unwrap_or_default();
+        let parted =
+            |pieces: &[Piece]| pieces.iter().any(|piece| matches!(piece, Piece::Text(text) if text.contains(['/', '?', '#'])));
+        between.into_iter().all(parted)
+    }
+
+    /// The columns' escaped values in a text that [`Self::fill`] gave; `None` of other texts, and where it cannot be told.
+    pub(super) fn read<'a>(&self, text: &'a str) -> Option<HashMap<&str, &'a str>> {
+        let (mut values, mut rest, mut column) = (HashMap::new(), text, None);
+        for piece in &self.0 {
+            match (piece, column.take()) {
+                (Piece::Text(plain), None) => rest = rest.strip_prefix(plain.as_str())?,
+                (Piece::Text(plain), Some(name)) => {
+                    let (value, after) = rest.split_once(plain.as_str())?;
+                    values.insert(name, value);
+                    rest = after;
+                }
+                (Piece::Column(name), None) => column = Some(name.as_str()),
+                (Piece::Column(_), Some(_)) => return None,
+            }
+        }
+        match column {
+            Some(name) => values.insert(name, rest),
+            None if rest.is_empty() => None,
+            None => return None,
+        };
+        Some(values)
+    }
+
     /// Whether two columns stand side by side, so that `1` and `23` would be `12` and `3`.
     pub(crate) fn runs_together(&self) -> bool {
         self.0.windows(2).any(|pair| matches!(pair, [Piece::Column(_), Piece::Column(_)]))
@@ -146,6 +181,39 @@ mod tests {
     fn what_is_no_template_is_told() {
         for (text, why) in [("{a", "not closed"), ("a}", "closes nothing"), ("{}", "names no column"), ("{a{b}", "within")] {
             assert!(Template::parse(text).unwrap_err().contains(why), "{text}");
+        }
+    }
+
+    #[test]
+    fn values_are_read_out_of_a_text_again() {
+        let read = |template: &str, text: &'static str| {
+            let template = Template::parse(template).unwrap();
+            let mut values: Vec<(String, &str)> =
+                template.read(text)?.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+            values.sort_unstable();
+            Some(values)
+        };
+        let pair = |name: &str, value| (name.to_owned(), value);
+        assert_eq!(read("sql://a/t/{x}/{y}", "sql://a/t/1/b%2F"), Some(vec![pair("x", "1"), pair("y", "b%2F")]));
+        assert_eq!(read("https://a/{id}.html", "https://a/7.html"), Some(vec![pair("id", "7")]));
+        for (template, other) in
+            [("sql://a/t/{x}", "sql://b/t/1"), ("a/{x}.html", "a/1.htm"), ("a/{x}.html", "a/1.html5"), ("{x}{y}", "12")]
+        {
+            assert_eq!(read(template, other), None, "{template}");
+        }
+    }
+
+    #[test]
+    fn columns_are_kept_apart_by_what_no_value_has() {
+        for (template, apart) in [
+            ("a/{x}", true),
+            ("{x}/{y}", true),
+            ("a/{x}?n={y}#z", true),
+            ("{x}-{y}", false),
+            ("{x}/{y}{z}", false),
+            ("a", true),
+        ] {
+            assert_eq!(Template::parse(template).unwrap().keeps_apart(), apart, "{template}");
         }
     }
 

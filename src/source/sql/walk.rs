@@ -1,7 +1,9 @@
 //! The walk over all keys: what there is, and in which state.
 
 use std::collections::HashSet;
+use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -28,7 +30,8 @@ pub(super) fn walk(table: &Arc<Table>) -> (Steps, tokio_util::task::AbortOnDropH
     let (sender, receiver) = mpsc::channel(WAITING);
     let table = Arc::clone(table);
     let task = tokio::spawn(async move {
-        let mut walk = Walk { table: &table, listener: sender, faults: Vec::new() };
+        let mut walk =
+            Walk { table: &table, listener: sender, faults: Vec::new(), addresses: None, hasher: RandomState::new() };
         match walk.all().await {
             Ok(()) => {}
             Err(Broken::Failed(error)) => walk.faults.push(error),
@@ -100,11 +103,15 @@ struct Walk<'a> {
     listener: mpsc::Sender<Vec<Listed>>,
     /// What is wrong with rows; the others are listed all the same.
     faults: Vec<SqlError>,
+    /// The addresses of what is listed, where two keys may make one.
+    addresses: Option<HashSet<u64>>,
+    hasher: RandomState,
 }
 
 impl Walk<'_> {
     async fn all(&mut self) -> Result<(), Broken> {
         let reading = patiently(|| self.table.prepare()).await?;
+        self.addresses = reading.addresses_may_meet(&self.table.plan).then(HashSet::new);
         if !reading.is_ordered() {
             return self.at_once(&reading).await;
         }
@@ -185,12 +192,14 @@ impl Walk<'_> {
         let single = page.iter().take(page.len().saturating_sub(held_back));
         let single = single.filter_map(|row| row.key.as_ref().filter(|key| !doubled.contains(key)).map(|key| (row, key)));
         let listed = single.clone().map(|(_, key)| key.clone()).collect();
-        self.tell(single.map(|(row, key)| item(row.uri.clone(), row.version, key.clone())).collect()).await?;
+        let items = single.map(|(row, key)| item(row.uri.clone(), row.version, key.clone())).collect();
+        self.tell(items).await?;
         Ok(listed)
     }
 
     /// Reads all keys in one pass, and lists them when the transaction is over.
     async fn at_once(&mut self, reading: &Reading) -> Result<(), Broken> {
+        self.table.at_once.store(true, Ordering::Relaxed);
         let (mut spool, keyless) = patiently(|| self.spool(reading)).await?;
         if keyless {
             self.faults.push(self.table.without_key(reading));
@@ -243,7 +252,17 @@ impl Walk<'_> {
         Ok((spool, keyless))
     }
 
-    async fn tell(&self, items: Vec<Item>) -> Result<(), Broken> {
+    async fn tell(&mut self, mut items: Vec<Item>) -> Result<(), Broken> {
+        if let Some(addresses) = &mut self.addresses {
+            // The first of them is the document.
+            items.retain(|item| {
+                let alone = addresses.insert(self.hasher.hash_one(&item.uri));
+                if !alone && self.faults.is_empty() {
+                    self.faults.push(self.table.met(&item.uri));
+                }
+                alone
+            });
+        }
         let steps = items.into_iter().map(Listed::Item).collect();
         self.listener.send(steps).await.map_err(|_| Broken::Unheard)
     }

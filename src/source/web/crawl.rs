@@ -56,7 +56,7 @@ pub(super) struct Crawl {
     flight: JoinSet<Visited>,
     flying: HashSet<Place>,
     /// By turn: what comes later waits for what comes before.
-    turns: [usize; 5],
+    turns: [usize; 6],
     /// Documents that wait for the statistics of their site, and the sites whose documents need not wait.
     held: HashMap<String, Vec<Listed>>,
     ready: HashSet<String>,
@@ -126,7 +126,7 @@ impl Crawl {
             hosts: HashMap::new(),
             flight: JoinSet::new(),
             flying: HashSet::new(),
-            turns: [0; 5],
+            turns: [0; 6],
             held: HashMap::new(),
             ready: HashSet::new(),
             declared: HashSet::new(),
@@ -232,7 +232,7 @@ impl Crawl {
         if let Some(record) = record.as_ref().filter(|record| self.shared.plan.trust_lastmod && is_no_newer(&visit, record)) {
             return self.believed(place, visit, record.clone()).await;
         }
-        if let Some(record) = record.as_ref().filter(|_| visit.turn == Turn::Again) {
+        if let Some(record) = record.as_ref().filter(|_| visit.turn.is_again()) {
             self.wait_for(record).await?;
         }
         let host = self.host(&visit.url).await?;

@@ -85,6 +85,20 @@ pub(super) enum Turn {
     Llms = 3,
     /// Pages that nothing leads to any more.
     Orphan = 4,
+    /// Of these, pages that were not found, a second time.
+    OrphanAgain = 5,
+}
+
+impl Turn {
+    /// Whether a page is looked at a second time, as it was not found.
+    pub(super) fn is_again(self) -> bool {
+        matches!(self, Self::Again | Self::OrphanAgain)
+    }
+
+    /// Whether nothing leads to a page any more.
+    pub(super) fn is_orphan(self) -> bool {
+        matches!(self, Self::Orphan | Self::OrphanAgain)
+    }
 }
 
 /// A page that is to be visited.

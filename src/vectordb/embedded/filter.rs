@@ -167,34 +167,49 @@ impl<'a> Met<'a> {
         let metadata = metadata()?;
         Ok(self.metadata.iter().all(|condition| match condition {
             Condition::Metadata(name, values) => {
-                metadata.get(name).is_some_and(|found| values.iter().any(|value| is_same(found, value)))
+                metadata.get(name).is_some_and(|found| values.iter().any(|value| has(found, value)))
             }
             Condition::NotMetadata(name, values) => {
-                metadata.get(name).is_none_or(|found| !values.iter().any(|value| is_same(found, value)))
+                metadata.get(name).is_none_or(|found| !values.iter().any(|value| has(found, value)))
             }
-            Condition::MetadataRange(name, from, until) => metadata.get(name).and_then(number).is_some_and(|found| {
-                let after = match from {
-                    Bound::Included(from) => found >= *from,
-                    Bound::Excluded(from) => found > *from,
-                    Bound::Unbounded => true,
-                };
-                let before = match until {
-                    Bound::Included(until) => found <= *until,
-                    Bound::Excluded(until) => found < *until,
-                    Bound::Unbounded => true,
-                };
-                after && before
+            Condition::MetadataRange(name, from, until) => metadata.get(name).is_some_and(|found| {
+                each(found).iter().filter_map(number).any(|found| {
+                    let after = match from {
+                        Bound::Included(from) => found >= *from,
+                        Bound::Excluded(from) => found > *from,
+                        Bound::Unbounded => true,
+                    };
+                    let before = match until {
+                        Bound::Included(until) => found <= *until,
+                        Bound::Excluded(until) => found < *until,
+                        Bound::Unbounded => true,
+                    };
+                    after && before
+                })
             }),
             _ => true,
         }))
     }
 }
 
+/// A value's elements, where it is a list; else itself.
+fn each(value: &Scalar) -> &[Scalar] {
+    match value {
+        Scalar::List(values) => values,
+        one => std::slice::from_ref(one),
+    }
+}
+
+/// Whether a value is this one, or has it among others.
+fn has(found: &Scalar, wanted: &Scalar) -> bool {
+    each(found).iter().any(|one| is_same(one, wanted))
+}
+
 fn number(value: &Scalar) -> Option<f64> {
     match value {
         Scalar::Integer(number) => Some(*number as f64),
         Scalar::Float(number) => Some(*number),
-        Scalar::Bool(_) | Scalar::Text(_) => None,
+        Scalar::Bool(_) | Scalar::Text(_) | Scalar::List(_) => None,
     }
 }
 

@@ -178,6 +178,8 @@ fn is(name: &str, value: &Scalar) -> Condition {
         Scalar::Text(value) => Condition::matches(path, MatchValue::Keyword(value.clone())),
         Scalar::Integer(value) => Condition::range(path, number(*value as f64)),
         Scalar::Float(value) => Condition::range(path, number(*value)),
+        // The server compares each element of a stored list by itself.
+        Scalar::List(values) => Filter::should(values.iter().map(|value| is(name, value)).collect::<Vec<_>>()).into(),
     }
 }
 

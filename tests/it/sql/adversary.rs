@@ -130,13 +130,17 @@ async fn sqlite_in_utf_16() {
             "PRAGMA encoding = '{encoding}';
              CREATE TABLE t (id TEXT PRIMARY KEY, body);
              INSERT INTO t VALUES ('a', 1), ('茶', 2), ('it''s', 3), ('nul' || char(0) || 'x', 4), ('17', 5), ('', 6), (char(0), 7), ('🍵', 8);
-             CREATE TABLE n (id, body, PRIMARY KEY (id, body));
-             INSERT INTO n VALUES (17, 1), ('17', 1), (17.5, 1), ('茶', 1), (x'3137', 1), ('17', '1')"
+             CREATE TABLE n (id, body, tag, PRIMARY KEY (id, body));
+             INSERT INTO n VALUES (17, 1, 'a'), ('17', 1, 'b'), (17.5, 1, 'c'), ('茶', 1, 'd'), (x'3137', 1, 'e'), ('17', '1', 'f')"
         ));
         for (name, key, count) in [("t", &["id"][..], 8), ("n", &["id", "body"][..], 6)] {
             for page in [1, 2, 3, 100] {
                 let mut plan = table(&database, name, key);
                 plan.text = ragstream::source::sql::Text::Columns(vec!["body".into()]);
+                if name == "n" {
+                    // Some of the keys have one text, and with it one address.
+                    plan.uri = ragstream::source::sql::Template::parse("sql://n/{id}/{body}/{tag}").unwrap();
+                }
                 plan.page = page;
                 let source = source(plan);
                 let listing = list(&source).await.expect_whole();

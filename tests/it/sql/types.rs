@@ -160,6 +160,7 @@ async fn mariadb_tells_every_type() {
         ("doc", "{\"a\": 1}"),
         ("lang", "de"),
         ("tags", "a,b"),
+        ("bits", "513"),
         ("fixed", "ab"),
     ];
     expect(&lines(plan()).await, &expected);
@@ -214,6 +215,8 @@ async fn sqlite_values_have_types_of_their_own() {
     database.run("CREATE TABLE k (id PRIMARY KEY, body); INSERT INTO k VALUES (1,'a'), ('1','b'), (1.5,'c'), (x'31','d'), ('nul' || char(0) || 'x', 'e')");
     for page in [1, 2, 100] {
         let mut plan = table(&database, "k", &["id"]);
+        // Three of them have one text, and with it one address.
+        plan.uri = Template::parse("sql://test/k/{id}/{body}").unwrap();
         plan.page = page;
         let mut listing = list(&source(plan.clone())).await.expect_whole();
         let bodies = source(plan).fetch(&listing.items).await;

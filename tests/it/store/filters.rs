@@ -29,6 +29,12 @@ fn varied(n: u64) -> Passage {
         2 => [("draft".to_owned(), false.into()), ("price".to_owned(), "3".into()), ("a b.c".to_owned(), 1.into())].into(),
         _ => Metadata::new(),
     };
+    let tags: &[Scalar] =
+        [&["red".into(), "铸铁".into()][..], &["red".into(), 7.into()], &[], &[4.into(), "7".into(), true.into()]]
+            [(n / 4 % 4) as usize];
+    if !n.is_multiple_of(5) {
+        varied.metadata.insert("tags".to_owned(), Scalar::List(tags.to_vec()));
+    }
     // Of every twelfth it is not known, and some are older than the first second of 1970.
     varied.modified = match n % 12 {
         0 => 0,
@@ -76,6 +82,13 @@ fn passes(terms: &[&str], passage: &Passage) -> bool {
         "meta.price=3" => price(passage) == Some(3.0) || passage.metadata.get("price") == Some(&"3".into()),
         "meta.draft=true" => passage.metadata.get("draft") == Some(&true.into()),
         "meta.draft!=true" => passage.metadata.get("draft") != Some(&true.into()),
+        "meta.tags=red" => tagged(passage, |tag| *tag == "red".into()),
+        "meta.tags=铸铁" => tagged(passage, |tag| *tag == "铸铁".into()),
+        "meta.tags!=red" => !tagged(passage, |tag| *tag == "red".into()),
+        "meta.tags=7" => tagged(passage, |tag| *tag == "7".into() || *tag == 7.into()),
+        "meta.tags!=7" => !tagged(passage, |tag| *tag == "7".into() || *tag == 7.into()),
+        "meta.tags=true" => tagged(passage, |tag| *tag == true.into()),
+        "meta.tags<5" => tagged(passage, |tag| *tag == 4.into()),
         "meta.a b.c=1" => passage.metadata.contains_key("a b.c"),
         other => panic!("unexpected: {other}"),
     })
@@ -83,6 +96,11 @@ fn passes(terms: &[&str], passage: &Passage) -> bool {
 
 fn author(passage: &Passage) -> Option<&str> {
     passage.metadata.get("author").map(|author| if let Scalar::Text(author) = author { author.as_str() } else { panic!() })
+}
+
+/// Whether one of its tags is such a one.
+fn tagged(passage: &Passage, is: impl Fn(&Scalar) -> bool) -> bool {
+    matches!(passage.metadata.get("tags"), Some(Scalar::List(tags)) if tags.iter().any(is))
 }
 
 fn price(passage: &Passage) -> Option<f64> {
@@ -93,7 +111,14 @@ fn price(passage: &Passage) -> Option<f64> {
     }
 }
 
-const TERMS: [&str; 28] = [
+const TERMS: [&str; 35] = [
+    "meta.tags=red",
+    "meta.tags=铸铁",
+    "meta.tags!=red",
+    "meta.tags=7",
+    "meta.tags!=7",
+    "meta.tags=true",
+    "meta.tags<5",
     "meta.author=Ada Byron",
     "meta.author!=洛夫莱斯",
     "meta.price>=2",

@@ -10,6 +10,7 @@ over_both_ledgers! { async
     a_site_that_is_away_removes_nothing
     what_is_really_deleted_is_removed
     a_page_that_is_away_for_a_moment_stays
+    so_does_one_that_no_link_leads_to_any_more
     what_nothing_leads_to_any_more_goes_with_the_second_crawl
     a_page_that_moved_is_where_it_moved_to
     a_page_that_says_not_found_with_200_is_told
@@ -110,6 +111,36 @@ async fn a_page_that_is_away_for_a_moment_stays(ledger: Ledger) {
     };
     let (run, ()) = tokio::join!(bench.ingest(), deployed);
     assert_eq!((run.counts()[4], bench.indexed().await.len()), (0, 4), "{:?}", run.asked);
+}
+
+/// A site that is made anew in its place: the new first page is there, and the other pages are not yet.
+async fn so_does_one_that_no_link_leads_to_any_more(ledger: Ledger) {
+    let mut bench = Bench::manual(ledger, 6).await;
+    let links: Vec<String> = (1..6).map(path).collect();
+    let links: Vec<&str> = links.iter().map(String::as_str).collect();
+    bench.site.put("/docs/", manual("start", &links));
+    for n in 1..6 {
+        bench.site.put(&path(n), manual(&format!("chapter-{n}"), &["/docs/"]));
+    }
+    bench.ingest().await;
+    assert_eq!(bench.indexed().await.len(), 6);
+    bench.site.put("/docs/", manual("start", links.get(..3).unwrap()));
+    bench.site.remove(&path(4));
+    bench.site.remove(&path(5));
+    bench.plan.patience = std::time::Duration::from_secs(4);
+    let deployed = async {
+        while !bench.site.has_answered(&path(4), 404) {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+        bench.site.put(&path(4), manual("chapter-4", &["/docs/"]));
+    };
+    let (run, ()) = tokio::join!(bench.ingest(), deployed);
+    assert_eq!(run.counts()[4], 1, "the other one is not there the second time either: {:?}", run.asked);
+    let indexed = bench.indexed().await;
+    assert!(indexed.contains(&path(4)) && !indexed.contains(&path(5)), "{indexed:?}");
+    assert!(run.told("no link"), "it is one that nothing leads to all the same: {:?}", run.notices);
+    assert_eq!(bench.ingest().await.counts()[4], 1, "and goes with the next crawl");
 }
 
 async fn what_nothing_leads_to_any_more_goes_with_the_second_crawl(ledger: Ledger) {

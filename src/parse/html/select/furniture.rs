@@ -14,11 +14,12 @@ const MAX_CONSENT: u64 = 3000;
 /// What is hidden for good.
 pub(super) fn unseen(tree: &Tree) -> Marks {
     let mut marks = Marks::none(tree);
-    let mut hidden: Vec<Id> =
-        tree.all(ROOT).filter(|&id| tree.is_element(id) && seen::is_hidden(tree, id) && !seen::opens(tree, id)).collect();
+    let closed = |id: Id| seen::is_closed_dialog(tree, id) || seen::is_hidden(tree, id) && !seen::opens(tree, id);
+    let mut hidden: Vec<Id> = tree.all(ROOT).filter(|&id| tree.is_element(id) && closed(id)).collect();
     if !hidden.is_empty() {
         let led_to = led_to(tree);
-        hidden.retain(|&id| tree.attribute(id, "id").is_none_or(|name| !led_to.contains(name)));
+        let alone = |id: Id| tree.attribute(id, "id").is_none_or(|name| !led_to.contains(name));
+        hidden.retain(|&id| alone(id) || seen::is_closed_dialog(tree, id) && searches(tree, id));
     }
     if hidden.is_empty() {
         return marks;
@@ -26,12 +27,24 @@ pub(super) fn unseen(tree: &Tree) -> Marks {
     let measures = Measures::of(tree, &marks);
     let page = measures.of_node(ROOT).letters;
     for id in hidden {
+        // The page's own help by keys may be longer than what stands on the page.
+        let part = if seen::is_closed_dialog(tree, id) {
+            measures.of_node(id).letters * 5 / 4
+        } else {
+            measures.of_node(id).letters * 3
+        };
         // A page that shows itself by a script.
-        if measures.of_node(id).letters * 3 < page {
+        if part < page {
             marks.set(id);
         }
     }
     marks
+}
+
+/// Whether the site is searched there.
+fn searches(tree: &Tree, id: Id) -> bool {
+    let asks = |id: Id| tree.name(id) == "input" && tree.attribute(id, "type") == Some("search");
+    tree.all(id).take(MAX_LOOK).any(|id| asks(id) || tree.attribute(id, "role") == Some("search"))
 }
 
 /// The names of what something on the page opens.

@@ -114,7 +114,7 @@ impl Failed {
         };
         let at = at.map_or_else(String::new, |(line, column)| format!(", at line {line}, column {column} of the query"));
         let message = format!("{server}: {message}{at}");
-        match code {
+        let explained = match code {
             "28P01" | "28000" => {
                 SqlError::new(message).hint("the user and the password stand in `url`: postgres://user:password@host/database")
             }
@@ -133,13 +133,23 @@ impl Failed {
                 Some(hint) => SqlError::new(message).hint(hint),
                 None => SqlError::new(message),
             },
-        }
+        };
+        if is_of_data(code) { explained.of_data() } else { explained }
     }
+}
+
+/// Whether it is a value that is at fault: one that a cast, a function or the encoding refuses, a subquery that has two rows of one, what a
+/// function of the user's own raises, or a damaged page.
+fn is_of_data(code: &str) -> bool {
+    ["21", "22", "2F", "38", "39", "54", "P0", "XX"].iter().any(|class| code.starts_with(class))
 }
 
 fn of_connection(server: &str, error: &Error) -> SqlError {
     let why = reason(error);
     let message = format!("{server}: {why}");
+    if error.source().is_some_and(|cause| cause.is::<std::str::Utf8Error>()) {
+        return SqlError::new(message).of_data();
+    }
     if why.contains("server does not support TLS") {
         return SqlError::new(message).hint("where the network is trusted, `?sslmode=disable` leaves encryption out");
     }

@@ -29,7 +29,7 @@ impl Crawl {
             Found::File { facts, body } => self.file(place, visit, record, facts, body).await,
             Found::Unchanged => self.unchanged(place, visit, record).await,
             Found::Moved(to) => self.moved(place, visit, record, to).await,
-            Found::Missing if visit.turn < Turn::Again || visit.turn == Turn::Llms => self.missing(place, visit, record).await,
+            Found::Missing if !visit.turn.is_again() => self.missing(place, visit, record).await,
             Found::Missing | Found::Gone => self.gone(place, visit, record).await,
             Found::Unusable(why) => {
                 self.lost(&visit, why).await?;
@@ -99,7 +99,8 @@ impl Crawl {
         record.look = Look::Missing;
         let mut batch = Batch::default();
         if record.version.is_some() && visit.seed.is_none() {
-            let again = Visit { turn: Turn::Again, ..visit.clone() };
+            let turn = if visit.turn.is_orphan() { Turn::OrphanAgain } else { Turn::Again };
+            let again = Visit { turn, ..visit.clone() };
             self.shared.frontier.queue(&mut batch, self.site.crawl, &again);
         }
         self.settle(place, &visit, record, batch).await

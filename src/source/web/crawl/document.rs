@@ -5,7 +5,7 @@ use std::sync::Arc;
 use url::Url;
 
 use super::super::super::{Listed, SkipReason};
-use super::super::frontier::{Batch, Look, PageRecord, Place, Turn, Visit};
+use super::super::frontier::{Batch, Look, PageRecord, Place, Visit};
 use super::super::variant::{self, Variant};
 use super::super::visit::Facts;
 use super::super::{llms, rules, spool};
@@ -185,8 +185,8 @@ impl Crawl {
 
     /// Counts what a page is. A document is listed when all that there is of it has been written.
     async fn found(&mut self, visit: &Visit, record: &mut PageRecord, look: Look) -> Result<(), Ended> {
-        record.orphaned = if visit.turn == Turn::Orphan { record.orphaned + 1 } else { 0 };
-        self.tally.orphans += u64::from(visit.turn == Turn::Orphan);
+        record.orphaned = if visit.turn.is_orphan() { record.orphaned + 1 } else { 0 };
+        self.tally.orphans += u64::from(visit.turn.is_orphan());
         match &look {
             Look::Alias(_) => self.skip(&visit.url, SkipReason::Duplicate).await?,
             Look::SoftNotFound => self.skip(&visit.url, SkipReason::SoftNotFound).await?,

@@ -57,7 +57,7 @@ impl Crawl {
         inside.dedup();
         inside.retain(|url| *url != visit.url);
         // What nothing leads to leads nowhere.
-        if visit.turn == Turn::Orphan {
+        if visit.turn.is_orphan() {
             return Ok(inside);
         }
         let wanted: Vec<Url> = inside.iter().filter(|url| self.admits(url)).cloned().collect();
