@@ -1,11 +1,13 @@
 //! Passages trimmed to the sentences that fit the question: fewer tokens for the model, from more passages.
 //!
-//! A sentence counts by the question's words in it, in what stands around it (three reaches) and by its passage's place in the ranking;
-//! the best are kept until the budget is used up, or what follows is too far behind the best. No model is asked, and nothing of the
-//! index is another: what comes back are parts of passages, byte for byte.
+//! A sentence counts by the question's words in it, in what stands around it (three reaches) and by its passage's place in the ranking,
+//! and what stands beside a good one counts, too; the best are kept until the budget is used up, or what follows is too far behind the
+//! best ([`floor`]). No model is asked, and nothing of the index is another: what comes back are parts of passages, byte for byte, and
+//! of a larger budget never less than of a smaller one.
 //!
-//! The weights, [`BEHIND`] and how many passages are looked at were chosen on 300 questions of `SQuAD` 2 whose articles were put together as documents of
-//! 30 KB, with the answers' sentences marked (a model of this in Python); see README for what it does on Chroma's sets.
+//! The weights and how many passages are looked at were chosen with a model of this in Python on 300 questions of `SQuAD` 2 whose articles
+//! were put together as documents of 30 KB, with the answers' sentences marked; [`REACHES`]' first, [`BESIDE`] and [`LOWER`] on these
+//! and on 374 questions of COVID-QA, whose documents are whole papers. See README for what it does on Chroma's sets.
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
@@ -17,13 +19,19 @@ use crate::language::Language;
 use crate::vectordb::bm25::Bm25;
 
 /// How far around a sentence is looked, in bytes on either side, and what the words there count.
-const REACHES: [(usize, f32); 4] = [(0, 0.2), (120, 0.3), (300, 0.4), (600, 0.3)];
+const REACHES: [(usize, f32); 4] = [(0, 0.35), (120, 0.3), (300, 0.4), (600, 0.3)];
 /// What the passage's place in the ranking counts.
 const RANKING: f32 = 0.8;
 /// How fast that fades with each place.
 const PLACE: f32 = 0.1;
-/// A sentence of a smaller share of the best one's score is left out, whatever the budget.
+/// An answer runs on: a sentence counts at least so much of the better one beside it.
+const BESIDE: f32 = 0.8;
+/// A sentence of a smaller share of the best one's score is left out, where the budget is [`USUAL`] or less.
 const BEHIND: f32 = 0.6;
+/// The budget, in tokens, from which on more of it also means that sentences that fit less are wanted.
+const USUAL: f32 = 800.0;
+/// What the share falls with each doubling from there: who grants more would rather read on than miss something.
+const LOWER: f32 = 0.03;
 /// How much a repetition adds (BM25 k1), and below how much a long stretch is held against its words (b).
 const K1: f32 = 1.2;
 const B: f32 = 0.75;
@@ -52,7 +60,7 @@ pub(super) fn trimmed(
     let mut order: Vec<usize> = (0..all.len()).collect();
     let score = |n: usize| scores.get(n).copied().unwrap_or_default();
     order.sort_by(|a, b| score(*b).total_cmp(&score(*a)).then(a.cmp(b)));
-    let least = BEHIND * order.first().map_or(0.0, |best| score(*best));
+    let least = floor(tokens) * order.first().map_or(0.0, |best| score(*best));
     let mut kept: BTreeMap<usize, Vec<Range<usize>>> = BTreeMap::new();
     let mut seen: Vec<(&str, Range<u64>)> = Vec::new();
     let mut left = tokens;
@@ -75,6 +83,12 @@ pub(super) fn trimmed(
     kept.into_iter().filter_map(|(passage, parts)| found.get(passage).map(|hit| runs(hit, parts))).flatten().collect()
 }
 
+/// The share of the best one's score that a sentence must have. It never rises with the budget, so that what a smaller one keeps a larger
+/// one keeps, too.
+fn floor(tokens: usize) -> f32 {
+    (BEHIND - LOWER * (tokens as f32 / USUAL).log2().max(0.0)).max(0.0)
+}
+
 fn split(question: &SparseVector, passage: usize, found: &DedupedHit, bm25: &Bm25) -> Vec<Sentence> {
     let text = &found.hit.passage.text;
     let language = Language::of(text);
@@ -87,7 +101,7 @@ fn split(question: &SparseVector, passage: usize, found: &DedupedHit, bm25: &Bm2
     sentences(text).into_iter().map(of).collect()
 }
 
-/// How well each sentence fits, from 0 to 2.
+/// How well each sentence fits, from 0 to about 2.
 fn scored(question: &SparseVector, all: &[Sentence]) -> Vec<f32> {
     let rarity: Vec<f32> = (0..question.indices.len())
         .map(|word| {
@@ -121,7 +135,16 @@ fn scored(question: &SparseVector, all: &[Sentence]) -> Vec<f32> {
             scores.iter_mut().zip(values).for_each(|(score, value)| *score += weight * value / best);
         }
     }
-    scores
+    (0..all.len()).map(|n| lifted(all, &scores, n)).collect()
+}
+
+/// The score of a sentence, or what the better of its neighbours leaves it.
+fn lifted(all: &[Sentence], scores: &[f32], n: usize) -> f32 {
+    let passage = all.get(n).map(|sentence| sentence.passage);
+    let beside = |other: &usize| all.get(*other).map(|sentence| sentence.passage) == passage;
+    let neighbours = [n.checked_sub(1), Some(n + 1)].into_iter().flatten().filter(beside);
+    let of = |n: usize| scores.get(n).copied().unwrap_or_default();
+    neighbours.map(|other| BESIDE * of(other)).fold(of(n), f32::max)
 }
 
 /// The sentences of the same passage that begin or end so near.
@@ -225,7 +248,49 @@ mod tests {
         assert_eq!(texts(&found)[0], "One thing. Another.");
     }
 
+    #[test]
+    fn what_a_larger_budget_is_ready_for_falls_smoothly() {
+        assert!([1, 600, 800].map(floor).iter().all(|share| (share - BEHIND).abs() < 1e-6));
+        let falling: Vec<f32> = (800..100_001).step_by(50).map(floor).collect();
+        assert!(falling.windows(2).all(|pair| pair[1] <= pair[0] && pair[0] - pair[1] < 0.01), "{falling:?}");
+        assert!((floor(3200) - 0.54).abs() < 1e-6 && falling.iter().all(|share| *share > 0.0));
+    }
+
+    #[test]
+    fn what_stands_beside_a_good_one_in_its_passage_counts_too() {
+        let at = |passage, start| Sentence { passage, bytes: start..start + 9, words: Vec::new() };
+        let all = [at(0, 0), at(0, 10), at(0, 20), at(1, 0)];
+        let scores = [0.1, 0.2, 1.0, 0.3];
+        let expected = [BESIDE * 0.2, BESIDE, 1.0, 0.3];
+        for (n, expected) in expected.into_iter().enumerate() {
+            let score = lifted(&all, &scores, n);
+            assert!((score - expected).abs() < 1e-6, "{n}: {score}");
+        }
+    }
+
     proptest! {
+        #[test]
+        fn a_larger_budget_keeps_all_that_a_smaller_one_keeps(
+            passages in proptest::collection::vec("([a-f]{1,6}[ .\n]{1,2}){1,40}[a-f]", 1..6), question in "([a-f]{1,4} ){1,4}",
+            small in 1_usize..2000, more in 0_usize..4000,
+        ) {
+            // The first two are parts of one document that overlap.
+            let named: Vec<(String, u64, &str)> =
+                passages.iter().enumerate().map(|(n, text)| (format!("{}.md", n / 2), 9 * (n % 2) as u64, text.as_str())).collect();
+            let given: Vec<(&str, u64, &str)> = named.iter().map(|(uri, start, text)| (uri.as_str(), *start, *text)).collect();
+            // Budgets of both kinds: those that few words use up, and those where only the floor decides.
+            for scale in [40, 1] {
+                let (few, many) = (of(&question, &given, small.div_ceil(scale)), of(&question, &given, (small + more).div_ceil(scale)));
+                for part in &few {
+                    let within = |other: &DedupedHit| {
+                        let (part, other) = (&part.hit.passage, &other.hit.passage);
+                        other.uri == part.uri && other.start <= part.start && part.end <= other.end
+                    };
+                    prop_assert!(many.iter().any(within), "{:?} is not in {:?}", part.hit.passage.text, texts(&many));
+                }
+            }
+        }
+
         #[test]
         fn every_part_is_one_of_a_passage_within_the_budget(
             passages in proptest::collection::vec("([a-d]{1,6}[ .\n]{1,2}){1,30}[a-d]", 1..6), question in "([a-d]{1,4} ){1,4}", tokens in 1_usize..60,

@@ -388,7 +388,8 @@ pub(super) struct RetrieveSpec {
     /// A model that ranks the best passages again.
     pub(super) rerank: Option<RerankSpec>,
     /// How many tokens the passages may have together: the best 20 (or `limit`, if that is more) are trimmed to the sentences that
-    /// fit the question. By default they come whole.
+    /// fit the question. What fits far worse than the best is left out, less of it with every doubling beyond 800. By default they
+    /// come whole.
     #[schemars(range(min = 1, max = 100_000))]
     pub(super) trim: Option<usize>,
 }

@@ -83,7 +83,7 @@ impl Cause {
             Self::OverBudget { .. } => "ask with a smaller `-k`, or raise `query.answer.context_tokens`".to_owned(),
             Self::Trimmed { .. } => {
                 "raise `query.retrieve.trim`, or leave it away; sentences count by the question's words, and those far behind the best are \
-                 left out whatever the budget"
+                 left out, the less far the smaller the budget"
                     .to_owned()
             }
             Self::Filtered { .. } => "ask without the term, or write it wider".to_owned(),
