@@ -13,6 +13,7 @@ use super::thoughts::thinks_untagged;
 use super::told::told;
 use super::wire::{ChatApi, Parameters};
 use crate::providers::http::{Cost, Http};
+use crate::providers::json::decimal;
 use crate::providers::{ErrorKind, ModelRef, Price, ProviderError};
 use crate::telemetry;
 
@@ -87,10 +88,6 @@ impl Remote {
         let mut gave_up = false;
         // Each turn gives one parameter up for good, so this ends.
         loop {
-<<<<<<< HEAD
-            let body = wire.body(&self.id, request, parameters);
-            match stream::begin(&self.http, wire, &path, &body, expected, &self.untagged).await {
-=======
             let sent = Mutex::new(mine);
             let body = || {
                 // Others have been refused something while this one waited for its turn: an ingest sends hundreds at once.
@@ -98,10 +95,9 @@ impl Remote {
                 *locked(&sent) = known;
                 wire.body(&self.id, request, known)
             };
-            let began = stream::begin(&self.http, wire, &path, &body, cost, &self.untagged).await;
+            let began = stream::begin(&self.http, wire, &path, &body, expected, &self.untagged).await;
             let sent = *locked(&sent);
             let error = match began {
->>>>>>> h16-prov
                 Ok(answer) => {
                     let mut taken = self.taken();
                     taken.surely = taken.surely.and(sent);
