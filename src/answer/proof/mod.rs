@@ -1,7 +1,7 @@
 //! Whether sources say what a claim says of them, without a model.
 //!
 //! ```text
-//! source ─▶ reading: lex (words, 字, digits, marks) ─▶ sentences, values (number: notation, amount, power, unit, rate, share, sign, bound, column; date, quarter, clock, weekday), names
+//! source ─▶ reading: lex (words, 字, digits, marks) ─▶ sentences, values (latex; number: notation, amount, power, unit, rate, share, sign, bound, column; date, quarter, clock, weekday), names
 //! claim ──▶ the same ─▶ check: values, names, quotes, negation ─▶ doubts
 //! ```
 //!
@@ -41,6 +41,7 @@ mod han;
 mod joint;
 mod known;
 mod label;
+mod latex;
 mod latin;
 pub(super) mod lex;
 mod measure;

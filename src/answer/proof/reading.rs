@@ -9,6 +9,7 @@ use rust_stemmers::{Algorithm, Stemmer};
 use super::column;
 use super::function::{is_abbreviation, is_function};
 use super::joint;
+use super::latex;
 use super::lex::{Gap, Kind, Token, lex};
 use super::name::{self, Name};
 use super::notation;
@@ -67,7 +68,7 @@ pub(super) enum Script {
 impl Reading {
     /// Reads a text; with `rows` each of its lines is for itself.
     pub(super) fn new(text: String, rows: bool) -> Self {
-        let tokens = lex(&text);
+        let tokens = latex::plain(lex(&text));
         let script = Script::of(&tokens);
         // The commas of a table's rows part cells.
         let tokens =

@@ -220,3 +220,45 @@ fn everyday_units_are_told_apart_and_converted() {
         ("The motor has 7.5 horsepower.", "The motor has 7.5 kW."),
     ]);
 }
+
+#[test]
+fn numbers_in_formulas_and_in_one_character_are_read() {
+    say_the_same(&[
+        ("It weighs $12.5$ kg.", "It weighs 12.5 kg."),
+        (r"It weighs $12.5\,\mathrm{kg}$.", "It weighs 12.5 kg."),
+        (r"Pressure: $6\,\text{bar}$", "Pressure: 6 bar"),
+        (r"$P = 6\ \text{bar}$", "The pressure is 6 bar."),
+        (r"The value is $3\times10^{8}$ m/s.", "The value is 3×10^8 m/s."),
+        (r"The value is $3 \times 10^{8}$ m/s.", "The value is 3×10⁸ m/s."),
+        (r"It is at $-20\,^{\circ}\mathrm{C}$.", "It is at -20 °C."),
+        (r"It has \(7{,}500\) entries.", "It has 7,500 entries."),
+        (r"The dose is $5\,\mu\mathrm{g}$.", "The dose is 5 µg."),
+        (r"The length is $12.5\pm0.1$ mm.", "The length is 12.5 ± 0.1 mm."),
+        (r"The loss is $0.5\times10^{-3}$.", "The loss is 0.0005."),
+        ("It costs $5 and $6.", "It costs $5 and $6, in all $11."),
+        ("It weighs 12½ kg.", "It weighs 12.5 kg."),
+        ("It takes 2½ hours.", "It takes 150 minutes."),
+        ("Open 9–17.", "Open from 9 am to 5 pm."),
+        ("Profits rose in H1 2024.", "Profits rose in the first half of 2024."),
+        ("2024年上半年利润增长。", "Profits rose in H1 2024."),
+        ("民國108年發布。", "2019年发布。"),
+        ("電纜最長25米。", "电缆长度不能超过25米。"),
+        ("电缆长度不能超过25米。", "电缆最长25米。"),
+        ("文件大小不得大于10MB。", "文件最大10MB。"),
+        ("資料庫伺服器有3台。", "数据库服务器有3台。"),
+        ("Opening the motor is prohibited for users.", "The motor must not be opened by the user."),
+    ]);
+    differ(&[
+        (r"It weighs $12.6\,\mathrm{kg}$.", "It weighs 12.5 kg."),
+        (r"It weighs $12.5\,\mathrm{g}$.", "It weighs 12.5 kg."),
+        (r"The value is $3\times10^{9}$ m/s.", "The value is 3×10^8 m/s."),
+        (r"The dose is $5\,\mathrm{mg}$.", "The dose is 5 µg."),
+        ("It costs €5 and €6.", "It costs $5 and $6, in all $11."),
+        ("It weighs 12¾ kg.", "It weighs 12.5 kg."),
+        ("Open 9–18.", "Open from 9 am to 5 pm."),
+        ("Profits rose in H2 2024.", "Profits rose in the first half of 2024."),
+        ("2024年下半年利润增长。", "Profits rose in H1 2024."),
+        ("民國109年發布。", "2019年发布。"),
+        ("电缆长度不能超过35米。", "电缆最长25米。"),
+    ]);
+}
