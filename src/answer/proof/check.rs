@@ -11,7 +11,7 @@ use super::quote::{self, squeezed};
 use super::reading::{Reading, Script};
 use super::script::{Variant, variant};
 use super::value::{Value, What};
-use super::{DoubtKind, diff, dotted, known, label, negation};
+use super::{DoubtKind, diff, dotted, heading, known, label, negation};
 use crate::answer::source::Source;
 use crate::chunk::with_columns;
 
@@ -45,8 +45,12 @@ impl Evidence {
         if !all.is_empty() {
             all.push_str("\n\n");
         }
+        let told = all.len();
         all.push_str(text);
-        Self { squeezed: squeezed(&all), variant: variant(&all), reading: Reading::new(all, rows) }
+        let (squeezed, variant) = (squeezed(&all), variant(&all));
+        let mut reading = Reading::new(all, rows);
+        reading.told = told;
+        Self { reading, squeezed, variant }
     }
 }
 
@@ -104,6 +108,7 @@ pub(super) fn check(text: &str, part: &Range<usize>, sources: &[&Evidence]) -> V
     for (at, value) in claim.values.iter().enumerate().take(MOST_VALUES) {
         if within(&value.tokens)
             && let Some(kind) = doubtful_value(&claim, at, value, &views)
+            && (kind == DoubtKind::Unit || !heading::names(&claim, at, &views))
         {
             let tokens = if kind == DoubtKind::Unit { value.told() } else { value.tokens.clone() };
             doubts.push((value.tokens.start, kind, claim.written(&tokens).to_owned()));
@@ -319,7 +324,7 @@ fn pieces(
         let written = claim.written(&tokens);
         let overlaps = doubts.iter().any(|(at, _, said)| tokens.contains(at) || said.contains(written));
         let at = claim.values.iter().position(|value| value.tokens.start < tokens.end && tokens.start < value.tokens.end);
-        if !overlaps {
+        if !overlaps && !at.is_some_and(|at| heading::names(claim, at, views)) {
             let kind = at.and_then(|at| claim.values.get(at)).map_or(DoubtKind::Name, kind_of);
             doubts.push((tokens.start, kind, claim.written(&tokens).to_owned()));
         }

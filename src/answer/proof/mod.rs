@@ -14,6 +14,7 @@
 //!   their parts. Other Chinese names have no marks: a piece that replaces another in what is otherwise a source's own sentence, and
 //!   looks like a name, or is longer than most words; not where both are made of common words.
 //! - Quotes, titles and code must be there letter by letter, up to white space, case and punctuation.
+//! - What the title and the headings name is said of what stands below them.
 //! - Negation: nearly the same words, denied on one side only; what one forbids and the other allows, in either language.
 //!
 //! What is let pass: small numbers in words that the source lacks (the writer counted: "three ways"), sums and differences whose
@@ -38,6 +39,7 @@ mod dotted;
 mod forms;
 pub(super) mod function;
 mod han;
+mod heading;
 mod joint;
 mod known;
 mod label;

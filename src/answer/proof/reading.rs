@@ -52,6 +52,8 @@ pub(super) struct Reading {
     ids: HashMap<String, usize, RandomState>,
     pub(super) words: Vec<Word>,
     pub(super) script: Script,
+    /// Bytes that were told of it before its text: title, headings.
+    pub(super) told: usize,
 }
 
 /// What a text is written in.
@@ -109,7 +111,7 @@ impl Reading {
         let names = name::names(&tokens, &starts, &values);
         let inner = names.iter().filter_map(|name| tokens.get(name.tokens.start + usize::from(name.initial)..name.tokens.end));
         let sure = inner.flatten().filter(|token| token.capital).map(|token| token.key.clone()).collect();
-        Self { text, tokens, steps, step_at, sentences, values, names, sure, ids, words, script }
+        Self { text, tokens, steps, step_at, sentences, values, names, sure, ids, words, script, told: 0 }
     }
 
     /// The word of this text that a token of another is.

@@ -262,3 +262,26 @@ fn numbers_in_formulas_and_in_one_character_are_read() {
         ("电缆长度不能超过35米。", "电缆最长25米。"),
     ]);
 }
+
+#[test]
+fn what_a_heading_names_is_said_of_what_stands_below_it() {
+    const PUMP: &str = "# Falcon 300\n\nThe pump weighs 12.5 kg. The Falcon 500 weighs 19 kg.";
+    const TABLE: &str = "# Falcon 300\n\nThe pump delivers 45 litres per minute and weighs 12.5 kg.\n\n| model | weight |\n|---|---|\n| Falcon 500 | 19 |";
+    say_the_same(&[
+        ("The Falcon 300 weighs 12.5 kg.", PUMP),
+        ("The Falcon 500 weighs 19 kg.", PUMP),
+        ("The Falcon 300 weighs 12.5 kg.", TABLE),
+        ("猎鹰300重12.5公斤。", "# 猎鹰300\n\n水泵重12.5公斤。猎鹰500重19公斤。"),
+        ("Version 3.2 needs 4 GB.", "# Version 3.2\n\nThis release needs 4 GB. Version 3.1 needed 2 GB."),
+    ]);
+    differ(&[
+        ("The Falcon 300 weighs 19 kg.", PUMP),
+        ("The Falcon 400 weighs 12.5 kg.", PUMP),
+        ("The Falcon 300 weighs 13 kg.", PUMP),
+        ("Version 3.2 needs 2 GB.", "# Version 3.2\n\nThis release needs 4 GB. Version 3.1 needs 2 GB."),
+    ]);
+    let told = Evidence::new("The pump weighs 12.5 kg. The Falcon 500 weighs 19 kg.", false, &["Falcon 300"]);
+    for (claim, wanted) in [("The Falcon 300 weighs 12.5 kg.", 0), ("The Falcon 300 weighs 19 kg.", 1)] {
+        assert_eq!(check(claim, 0..claim.len(), &[&told]).len(), wanted, "{claim}");
+    }
+}
