@@ -4,12 +4,13 @@ use std::ops::Range;
 
 use rust_stemmers::{Algorithm, Stemmer};
 
+use super::measure::Measure;
 use super::number::Match;
 use super::place::View;
 use super::quote::{self, squeezed};
 use super::reading::{Reading, Script};
 use super::value::{Value, What};
-use super::{DoubtKind, diff, dotted, known, label, negation};
+use super::{DoubtKind, diff, dotted, heading, known, label, negation};
 use crate::answer::source::Source;
 use crate::chunk::with_columns;
 use crate::script::{Variant, variant};
@@ -44,8 +45,12 @@ impl Evidence {
         if !all.is_empty() {
             all.push_str("\n\n");
         }
+        let told = all.len();
         all.push_str(text);
-        Self { squeezed: squeezed(&all), variant: variant(&all), reading: Reading::new(all, rows) }
+        let (squeezed, variant) = (squeezed(&all), variant(&all));
+        let mut reading = Reading::new(all, rows);
+        reading.told = told;
+        Self { reading, squeezed, variant }
     }
 }
 
@@ -103,8 +108,10 @@ pub(super) fn check(text: &str, part: &Range<usize>, sources: &[&Evidence]) -> V
     for (at, value) in claim.values.iter().enumerate().take(MOST_VALUES) {
         if within(&value.tokens)
             && let Some(kind) = doubtful_value(&claim, at, value, &views)
+            && (kind == DoubtKind::Unit || !heading::names(&claim, at, &views))
         {
-            doubts.push((value.tokens.start, kind, claim.written(&value.tokens).to_owned()));
+            let tokens = if kind == DoubtKind::Unit { value.told() } else { value.tokens.clone() };
+            doubts.push((value.tokens.start, kind, claim.written(&tokens).to_owned()));
         }
     }
     names(&claim, &views, &within, &mut doubts);
@@ -133,7 +140,10 @@ fn doubtful_value(claim: &Reading, at: usize, value: &Value, views: &[View<'_>])
     let (mut held, mut otherwise): (Option<Standing>, Option<Standing>) = (None, None);
     for view in views {
         for candidate in &view.source.values {
-            let matched = candidate.against(value);
+            let matched = match candidate.against(value) {
+                Match::Same if is_of_elsewhere(candidate, value, view.source) => Match::Unit,
+                matched => matched,
+            };
             if matched == Match::Apart {
                 continue;
             }
@@ -170,12 +180,25 @@ fn doubtful_value(claim: &Reading, at: usize, value: &Value, views: &[View<'_>])
         // A share in words may be worked out, unless another is told of the same.
         let shared = value.is_share() && other.is_some_and(|other| other.context >= SHARED);
         // A quarter may be told by its months, unless the source counts by quarters.
-        let quarter = matches!(value.what, What::Quarter(_)) && other.is_some();
+        let quarter = matches!(value.what, What::Quarter(_) | What::Half(_)) && other.is_some();
         let contradicted =
             shared || quarter || translated(value, views) || other.is_some_and(|other| other.both && other.flanks >= 2.5);
         return contradicted.then_some(kind);
     };
     other.is_some_and(|other| is_elsewhere(same, other, value.is_firm(), kind == DoubtKind::Date)).then_some(kind)
+}
+
+/// Whether a 元 is said to be that of a place of which the source tells nothing: `7.5万元` are no `7.5万港元`.
+fn is_of_elsewhere(candidate: &Value, said: &Value, source: &Reading) -> bool {
+    let (What::Number(mine), What::Number(its)) = (&candidate.what, &said.what) else { return false };
+    let unit = mine.unit.or_else(|| mine.column.as_deref()?.unit);
+    let is_yuan = unit.is_some_and(|unit| unit.measure == Measure::Yuan);
+    let told: &[&str] = match its.unit.filter(|_| is_yuan).map(|unit| unit.measure) {
+        Some(Measure::HongKongDollar) => &["港", "hong", "hk", "hkd"],
+        Some(Measure::TaiwanDollar) => &["台", "taiwan", "nt", "twd"],
+        _ => return false,
+    };
+    !told.iter().any(|key| source.has_key(key))
 }
 
 /// A fraction in words is translated as it is: a source in another language that tells fractions, and not this one, says another.
@@ -300,9 +323,9 @@ fn pieces(
     for tokens in best.unwrap_or_default().into_iter().filter(within) {
         let written = claim.written(&tokens);
         let overlaps = doubts.iter().any(|(at, _, said)| tokens.contains(at) || said.contains(written));
-        if !overlaps {
-            let value = claim.values.iter().find(|value| value.tokens.start < tokens.end && tokens.start < value.tokens.end);
-            let kind = value.map_or(DoubtKind::Name, kind_of);
+        let at = claim.values.iter().position(|value| value.tokens.start < tokens.end && tokens.start < value.tokens.end);
+        if !overlaps && !at.is_some_and(|at| heading::names(claim, at, views)) {
+            let kind = at.and_then(|at| claim.values.get(at)).map_or(DoubtKind::Name, kind_of);
             doubts.push((tokens.start, kind, claim.written(&tokens).to_owned()));
         }
     }
@@ -310,7 +333,7 @@ fn pieces(
 
 fn kind_of(value: &Value) -> DoubtKind {
     match &value.what {
-        What::Date(_) | What::Weekdays(_) | What::Quarter(_) => DoubtKind::Date,
+        What::Date(_) | What::Weekdays(_) | What::Quarter(_) | What::Half(_) => DoubtKind::Date,
         What::Number(number) if number.year.is_some() => DoubtKind::Date,
         _ => DoubtKind::Number,
     }

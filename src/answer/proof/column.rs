@@ -5,6 +5,7 @@ use std::ops::Range;
 use super::amount::{self, Decimal};
 use super::lex::{Gap, Kind, Token};
 use super::number::Column;
+use super::rate::{self, Rate};
 use super::unit;
 use super::value::{Value, What};
 
@@ -148,7 +149,13 @@ fn of(tokens: &[Token]) -> Option<Column> {
     }
     let whole = |rest: &[Token]| unit::after(rest).filter(|(_, length)| *length == rest.len()).map(|(unit, _)| unit);
     if let Some(unit) = whole(tokens) {
-        return Some(Column { scale: ONE, unit: Some(unit) });
+        return Some(Column { scale: ONE, unit: Some(unit), rate: Rate::default() });
+    }
+    // `L/min`
+    if let Some((unit, length)) = unit::after(tokens)
+        && let Some((rate, _)) = tokens.get(length..).and_then(rate::ahead).filter(|(_, more)| length + more == tokens.len())
+    {
+        return Some(Column { scale: ONE, unit: Some(unit), rate });
     }
     let key = |at: usize| tokens.get(at).map(|token| &*token.key).unwrap_or_default();
     // The currency first: `人民币万元`, `US$ million`, `$ in millions`, `yuan million`.
@@ -161,7 +168,7 @@ fn of(tokens: &[Token]) -> Option<Column> {
         let rest = rest.get(more..)?;
         // `人民币亿元`
         let again = rest.is_empty() || whole(rest).is_some_and(|again| again.measure.is_like(unit.measure));
-        again.then_some(Column { scale, unit: Some(unit) })
+        again.then_some(Column { scale, unit: Some(unit), rate: Rate::default() })
     });
     if named.is_some() {
         return named;
@@ -174,7 +181,7 @@ fn of(tokens: &[Token]) -> Option<Column> {
     let counted = rest.is_empty()
         || rest.len() == 1 && matches!(key(at), "人" | "辆" | "台" | "户" | "家" | "件" | "个" | "次" | "套" | "部" | "people");
     let unit = whole(rest).or_else(|| unit::before(rest).filter(|_| rest.len() < 3));
-    (unit.is_some() || counted).then_some(Column { scale, unit })
+    (unit.is_some() || counted).then_some(Column { scale, unit, rate: Rate::default() })
 }
 
 /// What numbers are in: `万`, `million`, `thousands`.

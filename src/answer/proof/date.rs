@@ -142,10 +142,17 @@ pub(super) fn count(tokens: &[Token]) -> Option<(i32, usize)> {
 /// `2026年11月29日` and what is left of it where parts are missing.
 fn han(tokens: &[Token]) -> Option<(Date, usize)> {
     let mut date = Date::default();
-    let mut at = 0;
+    // `民国108年`
+    let of_the_republic = matches!(tokens, [a, b, ..] if (&*a.key, &*b.key) == ("民", "国"));
+    let begin = if of_the_republic { 2 } else { 0 };
+    let mut at = begin;
     while let Some((value, length)) = tokens.get(at..).and_then(count) {
         let unit = tokens.get(at + length)?;
         let known = match &*unit.key {
+            "年" if at == begin && of_the_republic && (1..=150).contains(&value) => {
+                date.year = Some(1911 + value);
+                true
+            }
             "年" if date == Date::default() && (1000..=2200).contains(&value) => {
                 // `1990年代`
                 if tokens.get(at + length + 1).is_some_and(|next| &*next.key == "代") {
@@ -169,7 +176,7 @@ fn han(tokens: &[Token]) -> Option<(Date, usize)> {
         }
         at += length + 1;
     }
-    (at > 0).then_some((date, at))
+    (at > begin).then_some((date, at))
 }
 
 /// `1930年代`, `三十年代`: a year, or tens of one in a century that stands elsewhere; and its tokens.

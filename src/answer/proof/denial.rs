@@ -229,41 +229,43 @@ fn rule_at(reading: &Reading, at: usize) -> Option<(Rule, usize)> {
 pub(super) fn restricts(reading: &Reading, steps: &Range<usize>, told: &dyn Fn(usize) -> bool) -> bool {
     steps.clone().filter(|step| !told(*step)).filter_map(|step| key(reading, step)).any(|(key, kind)| match kind {
         Kind::Word => {
-            matches!(
-                key,
-                "only"
-                    | "except"
-                    | "unless"
-                    | "until"
-                    | "without"
-                    | "rather"
-                    | "instead"
-                    | "unable"
-                    | "hardly"
-                    | "rarely"
-                    | "barely"
-                    | "few"
-                    | "little"
-                    | "but"
-                    | "although"
-                    | "however"
-                    | "though"
-                    | "impossible"
-                    | "false"
-                    | "incorrect"
-                    | "over"
-                    | "above"
-                    | "under"
-                    | "below"
-                    | "before"
-                    | "after"
-                    | "outside"
-            ) || [
-                "fail", "lack", "refus", "den", "prohibit", "forb", "prevent", "avoid", "stop", "disabl", "reject", "absen",
-                "un", "in", "im", "non", "dis",
-            ]
-            .iter()
-            .any(|begin| key.len() > begin.len() + 3 && key.starts_with(begin) && !is_only_like_a_denial(key))
+            forbids(key)
+                || matches!(
+                    key,
+                    "only"
+                        | "except"
+                        | "unless"
+                        | "until"
+                        | "without"
+                        | "rather"
+                        | "instead"
+                        | "unable"
+                        | "hardly"
+                        | "rarely"
+                        | "barely"
+                        | "few"
+                        | "little"
+                        | "but"
+                        | "although"
+                        | "however"
+                        | "though"
+                        | "impossible"
+                        | "false"
+                        | "incorrect"
+                        | "over"
+                        | "above"
+                        | "under"
+                        | "below"
+                        | "before"
+                        | "after"
+                        | "outside"
+                )
+                || [
+                    "fail", "lack", "refus", "den", "prohibit", "forb", "prevent", "avoid", "stop", "disabl", "reject",
+                    "absen", "un", "in", "im", "non", "dis",
+                ]
+                .iter()
+                .any(|begin| key.len() > begin.len() + 3 && key.starts_with(begin) && !is_only_like_a_denial(key))
         }
         Kind::Han => "只仅除禁拒防避缺失停止否反非别上下前后外满".contains(key),
         _ => false,

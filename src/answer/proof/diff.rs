@@ -145,7 +145,8 @@ fn is_other_name(view: &View<'_>, piece: &Range<usize>, there: &Range<usize>, wh
     let names = (is_name(&said), is_name(&told) || its.iter().any(|token| token.kind == Kind::Word));
     // Of two characters are most words that are said for each other.
     let long = mine.len() > 2 || its.len() > 2;
-    let functional = mine.iter().any(|token| is_grammar(&token.key)) || is_said_of(view, &mine);
+    let bound = is_bound(&said) || is_bound(&told);
+    let functional = bound || mine.iter().any(|token| is_grammar(&token.key)) || is_said_of(view, &mine);
     let common = is_common(&said) && is_common(&told) || is_measured(&said) || is_measured(&told);
     !functional && !common && (whole && (names.0 || names.1 || long) || !elsewhere && names == (true, true))
 }
@@ -197,6 +198,16 @@ fn values_differ(
             && (verbatim || !matches(&near, Match::Same))
     });
     Some(differs.map(|value| value.tokens.clone()))
+}
+
+/// `长度不能超过`: words of a limit.
+fn is_bound(text: &str) -> bool {
+    ["不能", "不得", "不可", "不应", "不超", "超过", "大于", "小于", "高于", "低于", "多于", "少于", "至少", "至多"]
+        .iter()
+        .any(|word| text.contains(word))
+        || text
+            .strip_prefix('最')
+            .is_some_and(|rest| rest.starts_with(['大', '小', '多', '少', '长', '短', '高', '低', '重', '快']))
 }
 
 /// Characters of which sentences are made, not names.

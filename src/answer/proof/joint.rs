@@ -47,6 +47,8 @@ fn together(tokens: &[Token], first: &Value, second: &Value) -> Option<Value> {
             unit: Some(unit),
             rounded,
             soft: false,
+            rate: small.rate.clone(),
+            rated: small.rated,
             ..large.clone()
         }),
     })
@@ -85,6 +87,13 @@ fn share_units(tokens: &[Token], values: &mut [Value]) {
         if a.unit.is_none() && !a.soft && a.year.is_none() && b.parts.is_none() {
             a.unit = b.unit;
         }
+        if a.rate.is_none() && a.unit == b.unit {
+            a.rate.clone_from(&b.rate);
+        }
+        // `open 9–17`
+        if dash && [&*a, &*b].iter().all(|hour| is_hour(hour)) {
+            (a.hour, b.hour) = (true, true);
+        }
         // `零下20至30度`
         if a.below_zero == Some(true) && b.below_zero == Some(false) {
             b.below_zero = None;
@@ -107,6 +116,12 @@ fn share_units(tokens: &[Token], values: &mut [Value]) {
             b.amounts.push(full);
         }
     }
+}
+
+/// Whether a number may be an hour of the day.
+fn is_hour(number: &Number) -> bool {
+    let hour = number.amounts.first().and_then(|amount| amount.whole());
+    number.unit.is_none() && !number.soft && hour.is_some_and(|hour| (0..=24).contains(&hour))
 }
 
 /// The power of ten between two amounts.

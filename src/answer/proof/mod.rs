@@ -1,19 +1,20 @@
 //! Whether sources say what a claim says of them, without a model.
 //!
 //! ```text
-//! source ─▶ reading: lex (words, 字, digits, marks) ─▶ sentences, values (number: notation, amount, power, unit, share, sign, bound, column; date, quarter, clock, weekday), names
+//! source ─▶ reading: lex (words, 字, digits, marks) ─▶ sentences, values (latex; number: notation, amount, power, unit, rate, share, sign, bound, column; date, quarter, clock, weekday), names
 //! claim ──▶ the same ─▶ check: values, names, quotes, negation ─▶ doubts
 //! ```
 //!
 //! What is checked, in English and in Chinese:
 //! - Numbers, dates, times and versions must be in a source, in whatever form (`三十`, `30`, `thirty`), with their
-//!   unit where both sides have one, and with that of the head of a table: `90 ms` is not `90 s`, `1.5 GB` is `1500 MB`, `986.2` below
+//!   unit where both sides have one, and with what they are for each of (`per second`, `/kg`, `每分钟`) where both tell it, and with that of the head of a table: `90 ms` is not `90 s`, `1.5 GB` is `1500 MB`, `986.2` below
 //!   `销售额（万元）` is no `986.2元`. A minus counts, unless words (`亏损`, `fell`) say the sign. One that is there, but elsewhere, is found out where
 //!   what surrounds it in the claim surrounds another value in the source.
 //! - Names: words with capitals and acronyms in English, and Latin ones in Chinese; in Chinese foreign names with a dot between
 //!   their parts. Other Chinese names have no marks: a piece that replaces another in what is otherwise a source's own sentence, and
 //!   looks like a name, or is longer than most words; not where both are made of common words.
 //! - Quotes, titles and code must be there letter by letter, up to white space, case and punctuation.
+//! - What the title and the headings name is said of what stands below them.
 //! - Negation: nearly the same words, denied on one side only; what one forbids and the other allows, in either language.
 //!
 //! What is let pass: small numbers in words that the source lacks (the writer counted: "three ways"), sums and differences whose
@@ -37,9 +38,13 @@ mod dotted;
 #[allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::string_slice, reason = "a failed test panics")]
 mod forms;
 pub(super) mod function;
+mod han;
+mod heading;
 mod joint;
 mod known;
 mod label;
+mod latex;
+mod latin;
 pub(super) mod lex;
 mod measure;
 mod name;
@@ -52,6 +57,7 @@ mod place;
 mod power;
 mod quarter;
 mod quote;
+mod rate;
 mod reading;
 #[cfg(test)]
 mod reversals;
@@ -61,6 +67,9 @@ mod sign;
 #[allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::string_slice, reason = "a failed test panics")]
 mod tests;
 mod unit;
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::string_slice, reason = "a failed test panics")]
+mod units;
 mod value;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::string_slice, reason = "a failed test panics")]

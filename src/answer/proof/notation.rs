@@ -106,8 +106,8 @@ impl Reader<'_> {
         }
         let group = self.written(at);
         let blank = self.text.get(end..self.tokens.get(at)?.bytes.start)?;
-        let parts =
-            matches!(blank, "\u{a0}" | "\u{2009}" | "\u{202f}") || blank == " " && (self.comma || group.starts_with('0'));
+        let parts = matches!(blank, "{,}" | "\\," | "\u{a0}" | "\u{2009}" | "\u{202f}")
+            || blank == " " && (self.comma || group.starts_with('0'));
         (parts && is_three(group)).then_some(1)
     }
 

@@ -5,6 +5,7 @@ use super::bound::Bound;
 use super::date;
 use super::lex::Kind;
 use super::measure::Measure;
+use super::rate::{Compared, Rate};
 use super::share::Share;
 use super::unit::Unit;
 
@@ -14,6 +15,7 @@ pub(super) struct Column {
     pub(super) scale: Decimal,
     /// Without one things are counted, or the currency is not said.
     pub(super) unit: Option<Unit>,
+    pub(super) rate: Rate,
 }
 
 #[expect(clippy::struct_excessive_bools, reason = "any combination has a meaning")]
@@ -22,6 +24,10 @@ pub(super) struct Number {
     /// All that it may be: in `5–10 million` the first is five or five million.
     pub(super) amounts: Vec<Decimal>,
     pub(super) unit: Option<Unit>,
+    /// What there are so many for each of.
+    pub(super) rate: Option<Box<Rate>>,
+    /// Tokens behind it that say so.
+    pub(super) rated: usize,
     /// It may be no number, or one that the writer counted.
     pub(super) soft: bool,
     pub(super) ordinal: bool,
@@ -74,6 +80,8 @@ impl Number {
         Self {
             amounts: vec![amount],
             unit: None,
+            rate: None,
+            rated: 0,
             soft: false,
             ordinal: false,
             rounded: false,
@@ -121,12 +129,54 @@ impl Number {
         })
     }
 
+    /// What it is in and for each of: a speed is so long for each hour.
+    fn divided(&self) -> (Option<Unit>, Rate) {
+        match self.unit {
+            Some(unit) if unit.measure == Measure::Speed => (Some(Unit { measure: Measure::Length, ..unit }), Rate::hourly()),
+            unit => (unit, self.rate.as_deref().copied().unwrap_or_default()),
+        }
+    }
+
+    /// How it stands to a number that is said for each of something else; `None` where that is the same, or one does not say it.
+    fn of_rates(&self, said: &Self) -> Option<Match> {
+        let ((mine, rate), (its, other)) = (self.divided(), said.divided());
+        // `one update a day` may count nothing.
+        if said.soft && said.amounts == [Decimal::new(1, 0)] {
+            return None;
+        }
+        let differing = || if self.same_amount(said) { Match::Unit } else { Match::Apart };
+        let (by, its_by) = match rate.against(&other) {
+            Compared::Alike => return None,
+            Compared::Apart => return Some(differing()),
+            Compared::Sized(by, its_by) => (by, its_by),
+        };
+        let one = Decimal::new(1, 0);
+        let (factor, its_factor) = match (mine, its) {
+            (Some(mine), Some(its)) if mine.measure.is_like(its.measure) => (mine.factor, its.factor),
+            (None, None) => (one, one),
+            _ => return Some(differing()),
+        };
+        // Each is multiplied by what the other is divided by.
+        let mine = factor.times(its_by.factor)?;
+        let its = its_factor.times(by.factor)?;
+        let equal = said.amounts.iter().any(|said| {
+            let said = said.times(its);
+            said.is_some() && self.amounts.iter().any(|amount| amount.times(mine) == said)
+        });
+        Some(match (equal, self.same_amount(said)) {
+            (true, _) => Match::Same,
+            (false, true) => Match::Unit,
+            (false, false) => Match::Other,
+        })
+    }
+
     pub(super) fn share(share: Share, rounded: bool) -> Self {
         Self {
             unit: Some(Unit { measure: Measure::Percent, factor: Decimal::new(1, 0) }),
             soft: share.soft,
             rounded,
             parts: share.parts,
+            amounts: [share.percent].into_iter().chain(share.off).collect(),
             ..Self::new(share.percent)
         }
     }
@@ -135,13 +185,15 @@ impl Number {
     fn in_column(&self) -> Option<Self> {
         let column = self.column.as_deref()?;
         let amounts = self.amounts.iter().filter_map(|amount| amount.times(column.scale)).collect();
-        Some(Self { amounts, unit: column.unit, column: None, year: None, ..self.clone() })
+        let rate = self.rate.clone().or_else(|| Some(Box::new(column.rate)));
+        Some(Self { amounts, unit: column.unit, rate, column: None, year: None, ..self.clone() })
     }
 
     /// Whether it counts what is no share and no money, and in Chinese no length either.
     fn counts_no(&self, other: &Self) -> bool {
         match self.counted {
-            Some(Kind::Han) => other.unit.is_some(),
+            // `1250台` are 1,250 units.
+            Some(Kind::Han) => other.unit.is_some_and(|unit| !matches!(unit.measure, Measure::Units | Measure::Barrels)),
             Some(_) => other.unit.is_some_and(|unit| unit.measure == Measure::Percent || unit.measure.is_money()),
             None => false,
         }
@@ -238,6 +290,9 @@ pub(super) fn against(mine: &Number, said: &Number) -> Match {
     }
     if mine.below_zero.zip(said.below_zero).is_some_and(|(a, b)| a != b) && mine.same_amount(said) {
         return Match::Other;
+    }
+    if let Some(found) = mine.of_rates(said) {
+        return found;
     }
     match (mine.unit, said.unit) {
         (Some(a), Some(b)) if a.measure.is_like(b.measure) => {

@@ -1,4 +1,4 @@
-//! Quarters of a year, and years of accounts: `Q3`, `third quarter`, `第三季度`, `FY2025`.
+//! Quarters and halves of a year, and years of accounts: `Q3`, `third quarter`, `第三季度`, `H1 2024`, `上半年`, `FY2025`.
 
 use super::lex::{Kind, Token, key};
 
@@ -48,4 +48,32 @@ pub(super) fn fiscal(first: &Token) -> Option<i32> {
     let digits = first.key.strip_prefix("fy").filter(|digits| matches!(digits.len(), 2 | 4))?;
     let year: i32 = digits.parse().ok()?;
     Some(if digits.len() == 2 { 2000 + year } else { year }).filter(|year| (1900..=2100).contains(year))
+}
+
+/// The half of a year that begins here, and its tokens: `H1 2024`, `first half of 2024`, `上半年`; none of a match.
+pub(super) fn half(rest: &[Token], before: Option<&Token>) -> Option<(u8, usize)> {
+    let year = |token: Option<&Token>| {
+        token.is_some_and(|token| {
+            let digits = token.kind == Kind::Number && token.key.len() == 4;
+            digits && (token.key.starts_with("19") || token.key.starts_with("20")) || fiscal(token).is_some()
+        })
+    };
+    let of = |at: usize| {
+        let mut at = at;
+        while matches!(key(rest, at), "of" | "the" | "fiscal" | "financial" | "calendar" | ",") {
+            at += 1;
+        }
+        year(rest.get(at)) || key(rest, at) == "year"
+    };
+    match (key(rest, 0), key(rest, 1), key(rest, 2)) {
+        ("h1", ..) if year(before) || of(1) => Some((1, 1)),
+        ("h2", ..) if year(before) || of(1) => Some((2, 1)),
+        ("first", "half", _) if of(2) => Some((1, 2)),
+        ("second" | "latter", "half", _) if of(2) => Some((2, 2)),
+        ("first", "-", "half") if of(3) => Some((1, 3)),
+        ("second", "-", "half") if of(3) => Some((2, 3)),
+        ("上", "半", "年") => Some((1, 3)),
+        ("下", "半", "年") => Some((2, 3)),
+        _ => None,
+    }
 }

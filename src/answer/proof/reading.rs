@@ -9,6 +9,7 @@ use rust_stemmers::{Algorithm, Stemmer};
 use super::column;
 use super::function::{is_abbreviation, is_function};
 use super::joint;
+use super::latex;
 use super::lex::{Gap, Kind, Token, lex};
 use super::name::{self, Name};
 use super::notation;
@@ -51,6 +52,8 @@ pub(super) struct Reading {
     ids: HashMap<String, usize, RandomState>,
     pub(super) words: Vec<Word>,
     pub(super) script: Script,
+    /// Bytes that were told of it before its text: title, headings.
+    pub(super) told: usize,
 }
 
 /// What a text is written in.
@@ -67,7 +70,7 @@ pub(super) enum Script {
 impl Reading {
     /// Reads a text; with `rows` each of its lines is for itself.
     pub(super) fn new(text: String, rows: bool) -> Self {
-        let tokens = lex(&text);
+        let tokens = latex::plain(lex(&text));
         let script = Script::of(&tokens);
         // The commas of a table's rows part cells.
         let tokens =
@@ -108,7 +111,7 @@ impl Reading {
         let names = name::names(&tokens, &starts, &values);
         let inner = names.iter().filter_map(|name| tokens.get(name.tokens.start + usize::from(name.initial)..name.tokens.end));
         let sure = inner.flatten().filter(|token| token.capital).map(|token| token.key.clone()).collect();
-        Self { text, tokens, steps, step_at, sentences, values, names, sure, ids, words, script }
+        Self { text, tokens, steps, step_at, sentences, values, names, sure, ids, words, script, told: 0 }
     }
 
     /// The word of this text that a token of another is.

@@ -9,6 +9,8 @@ use super::lex::{Kind, Token, key};
 pub(super) struct Share {
     /// In percent, cut after some digits where there is no end to them.
     pub(super) percent: Decimal,
+    /// `八折` is eighty percent, or twenty off.
+    pub(super) off: Option<Decimal>,
     /// As a fraction of whole numbers, where it is one.
     pub(super) parts: Option<(i128, i128)>,
     /// The writer may have worked it out.
@@ -16,13 +18,25 @@ pub(super) struct Share {
     pub(super) length: usize,
 }
 
+/// A fraction in one character, `½`, that has an end in tenths.
+pub(super) fn vulgar(token: &Token) -> Option<Decimal> {
+    let (part, whole) = token.key.split_once('\u{2044}').filter(|_| token.kind == Kind::Word)?;
+    let (part, whole): (i128, i128) = (part.parse().ok()?, whole.parse().ok()?);
+    let thousandths = part.checked_mul(1000)?;
+    matches!(whole, 2 | 4 | 5 | 8 | 10).then(|| Decimal::new(thousandths / whole, -3))
+}
+
 /// The share that begins here.
 pub(super) fn read(rest: &[Token], before: Option<&Token>) -> Option<Share> {
     let first = rest.first()?;
     match first.kind {
         Kind::Word => english(rest, before),
-        Kind::Han => hundredths(rest).or_else(|| fraction(rest)).or_else(|| tenths(rest)).or_else(|| half(rest)),
-        Kind::Number => tenths(rest),
+        Kind::Han => hundredths(rest)
+            .or_else(|| fraction(rest))
+            .or_else(|| tenths(rest))
+            .or_else(|| half(rest))
+            .or_else(|| discount(rest)),
+        Kind::Number => tenths(rest).or_else(|| pointed_tenths(rest)).or_else(|| discount(rest)),
         Kind::Mark => None,
     }
 }
@@ -31,7 +45,7 @@ fn of((part, whole): (i128, i128), soft: bool, length: usize) -> Option<Share> {
     /// Digits of a third that are kept.
     const KEPT: i32 = 6;
     let scaled = part.checked_mul(10_i128.pow(KEPT.unsigned_abs() + 2))?.checked_div(whole)?;
-    let share = Share { percent: Decimal::new(scaled, -KEPT), parts: Some((part, whole)), soft, length };
+    let share = Share { percent: Decimal::new(scaled, -KEPT), off: None, parts: Some((part, whole)), soft, length };
     (part < whole).then_some(share)
 }
 
@@ -50,7 +64,7 @@ fn hundredths(rest: &[Token]) -> Option<Share> {
         _ => amount::chinese(number).map(|spelled| (spelled.value, spelled.length))?,
     };
     let percent = value.times(Decimal::new(1, exponent))?;
-    Some(Share { percent, parts: None, soft: false, length: 3 + length })
+    Some(Share { percent, off: None, parts: None, soft: false, length: 3 + length })
 }
 
 /// `三分之一`, `5分之2`.
@@ -78,6 +92,37 @@ fn tenths(rest: &[Token]) -> Option<Share> {
         Some((more, _)) => of((i128::from(tenths * 10 + more), 100), soft, length + 2),
         None => of((tenths.into(), 10), soft, length + 1),
     }
+}
+
+/// `7.5成`
+fn pointed_tenths(rest: &[Token]) -> Option<Share> {
+    let first = rest.first().filter(|first| first.key.contains('.') && key(rest, 1) == "成")?;
+    let percent = Decimal::parse(&first.key)?.times(Decimal::new(1, 1))?;
+    let share = Share { percent, off: None, parts: None, soft: false, length: 2 };
+    Decimal::new(100, 0).is_at_least(percent).then_some(share)
+}
+
+/// `八折`, `七五折`, `7.5折`: a price of so many tenths; no `三折叠`.
+fn discount(rest: &[Token]) -> Option<Share> {
+    let first = rest.first()?;
+    let (value, length, soft) = match first.kind {
+        Kind::Number => (Decimal::parse(&first.key)?, 1, false),
+        _ => count(rest).map(|(value, length)| (Decimal::new(value.into(), 0), length, length < 2))?,
+    };
+    // `七五折`, `85折`
+    let tenths = if Decimal::new(10, 0).is_at_least(value) { value } else { value.times(Decimal::new(1, -1))? };
+    let percent = tenths.times(Decimal::new(1, 1))?;
+    let next = key(rest, length + 1);
+    let other = !next.is_empty() && "叠合扣旧返射线损算断磨腾现价子页成回戟".contains(next);
+    if key(rest, length) != "折"
+        || other
+        || percent.is_at_least(Decimal::new(100, 0))
+        || Decimal::new(10, 0).is_at_least(percent)
+    {
+        return None;
+    }
+    let off = Decimal::new(100, 0).minus(percent);
+    Some(Share { percent, off, parts: None, soft, length: length + 1 })
 }
 
 /// `一半`, `半数`.

@@ -13,6 +13,7 @@ use super::notation;
 use super::number::{Match, Number, against, same};
 use super::power;
 use super::quarter;
+use super::rate;
 use super::share;
 use super::sign::{self, minus};
 use super::unit::{self, Unit};
@@ -36,6 +37,8 @@ pub(super) enum What {
     Every(u16),
     /// Of a year, from 1.
     Quarter(u8),
+    /// The same.
+    Half(u8),
     /// `1.2.3`
     Version(Box<str>),
 }
@@ -72,7 +75,7 @@ impl Value {
                 let same = minutes % 60 == 0 && (is(hours) || is(hours % 12) || !told && is(hours + 12));
                 if same { Match::Same } else { Match::Apart }
             }
-            (What::Quarter(mine), What::Quarter(its)) => same(mine == its),
+            (What::Quarter(mine), What::Quarter(its)) | (What::Half(mine), What::Half(its)) => same(mine == its),
             (What::Every(mine), What::Every(its)) => same(mine == its),
             (What::Weekdays(mine), What::Weekdays(its)) => same(mine.cover(*its)),
             (What::Date(mine), What::Weekdays(its)) if Weekdays::of(mine).is_some_and(|day| day.cover(*its)) => Match::Same,
@@ -96,6 +99,12 @@ impl Value {
         }
     }
 
+    /// The tokens that say it, with what it is for each of.
+    pub(super) fn told(&self) -> Range<usize> {
+        let rated = if let What::Number(number) = &self.what { number.rated } else { 0 };
+        self.tokens.start..self.tokens.end + rated
+    }
+
     pub(super) fn is_century(&self) -> bool {
         matches!(&self.what, What::Number(number) if number.unit.is_some_and(|unit| unit.measure == Measure::Century))
     }
@@ -107,7 +116,7 @@ impl Value {
 
     /// It must be found; else only what contradicts it counts.
     pub(super) fn is_firm(&self) -> bool {
-        !matches!(&self.what, What::Number(Number { soft: true, .. }) | What::Every(_) | What::Quarter(_))
+        !matches!(&self.what, What::Number(Number { soft: true, .. }) | What::Every(_) | What::Quarter(_) | What::Half(_))
     }
 }
 
@@ -200,6 +209,9 @@ fn value(tokens: &[Token], at: usize, rest: &[Token]) -> Option<(What, usize)> {
     if let Some((quarter, length)) = quarter::read(rest, before) {
         return Some((What::Quarter(quarter), length));
     }
+    if let Some((half, length)) = quarter::half(rest, before) {
+        return Some((What::Half(half), length));
+    }
     if let Some(year) = quarter::fiscal(first) {
         return Some((What::Number(Number::of_year(year)), 1));
     }
@@ -270,9 +282,15 @@ fn number(tokens: &[Token], at: usize, rest: &[Token]) -> Option<(What, usize)> 
                 return Some((What::Version(first.key.clone()), 1));
             }
             let value = Decimal::parse(&first.key)?;
-            Spelled { value, length: 1, soft: false, ordinal: false }
+            // `12½`
+            let part = rest.get(1).filter(|next| next.is_glued()).and_then(share::vulgar);
+            let (value, length) = part.and_then(|part| value.plus(part)).map_or((value, 1), |value| (value, 2));
+            Spelled { value, length, soft: false, ordinal: false }
         }
-        Kind::Word => amount::english(rest)?,
+        Kind::Word => match share::vulgar(first) {
+            Some(value) => Spelled { value, length: 1, soft: true, ordinal: false },
+            None => amount::english(rest)?,
+        },
         // `万一` is in case of, `四周有` around there is.
         Kind::Han if matches!(rest, [a, b, ..] if (&*a.key, &*b.key) == ("万", "一")) => return None,
         Kind::Han if matches!(rest, [a, b, c, ..] if (&*a.key, &*b.key) == ("四", "周") && "有都环是被均".contains(&*c.key)) =>
@@ -341,10 +359,12 @@ fn number(tokens: &[Token], at: usize, rest: &[Token]) -> Option<(What, usize)> 
     if let Some((found, more)) = rest.get(length + dash..).and_then(unit::after)
         && rest.get(length + dash).is_some_and(|next| next.gap < Gap::Line)
         && !(ordinal && first.kind != Kind::Han && found.measure != Measure::Century)
+        && let Some(found) = unit::by_words(found, tokens.get(..at).unwrap_or_default())
     {
-        unit = Some(unit::at_speed(found, tokens.get(..at).unwrap_or_default()).unwrap_or(found));
+        unit = Some(found);
         length += dash + more;
-        soft &= first.kind != Kind::Han || is_one(&amounts);
+        // `两倍` may be said for `twice`.
+        soft &= first.kind != Kind::Han || is_one(&amounts) || found.measure == Measure::Times;
     }
     if let Some((more, tokens)) = unit.filter(|unit| unit.measure.is_yuan()).and_then(|_| amount::tenths(rest.get(length..)?)) {
         amounts = amounts.iter().filter_map(|amount| amount.plus(more)).collect();
@@ -377,9 +397,12 @@ fn number(tokens: &[Token], at: usize, rest: &[Token]) -> Option<(What, usize)> 
     let counted = next.filter(|next| unit.is_none() && is_counted(next)).map(|next| next.kind);
     let hour = unit.is_none() && next.is_some_and(|next| matches!(&*next.key, "点" | "时"));
     let bound = bound::read(tokens, at, at + length);
+    let (rate, rated) = rate::read(tokens, at, at + length, unit);
     let number = Number {
         amounts,
         unit,
+        rate: rate.is_told().then(|| Box::new(rate)),
+        rated,
         soft,
         ordinal,
         rounded,
@@ -432,7 +455,7 @@ fn scale(rest: &[Token], length: usize, money: bool) -> Option<(Decimal, usize)>
 /// Whether a temperature is below zero, where it is told behind its number; a `-` before it was looked for.
 fn is_below_zero(next: Option<&Token>, after: Option<&Token>, unit: Option<Unit>) -> Option<bool> {
     let is = |token: Option<&Token>, key: &str| token.is_some_and(|token| &*token.key == key);
-    let temperature = unit.is_some_and(|unit| matches!(unit.measure, Measure::Celsius | Measure::Fahrenheit));
+    let temperature = unit.is_some_and(|unit| matches!(unit.measure, Measure::Celsius | Measure::Fahrenheit | Measure::Degree));
     let below = is(next, "below") && is(after, "zero");
     (temperature || unit.is_none() && is(next, "度")).then_some(temperature && below)
 }
