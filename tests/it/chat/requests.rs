@@ -313,6 +313,7 @@ async fn what_was_reserved_is_corrected_by_what_was_used() {
     assert_eq!(used(), (19 + 9, 19 + 9));
 }
 
+/// A model that tries three times.
 fn patient(kind: ProviderKind, server: &Server) -> Arc<dyn ChatModel> {
     let plan = ProviderPlan { retry: RetryPlan { attempts: 3, budget: Duration::from_mins(1) }, ..plan(kind, &server.url) };
     model_of(plan, "m").0

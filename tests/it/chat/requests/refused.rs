@@ -84,5 +84,3 @@ async fn anthropic_gives_up_the_temperature_where_it_is_refused_and_remembers_it
     let sent: Vec<_> = server.requests().iter().map(|request| request.body.get("temperature").is_some()).collect();
     assert_eq!(sent, [true, false, false]);
 }
-
-/// A model that tries three times.
