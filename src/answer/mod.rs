@@ -70,6 +70,7 @@ mod told;
 mod trace;
 mod trim;
 mod trimmed;
+mod unread;
 mod verdict;
 mod void;
 pub mod whole;
