@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::QueryPlan;
-use super::answerability::{self, Judgement};
+use super::answerability::{self, probability};
 use super::carried::Sought;
 use super::duplicates::DedupedHit;
 use super::ensemble::{self, Task};
@@ -35,8 +35,9 @@ use super::question::{Ensemble, ModelChoice, Question, checked};
 use super::retrieve::{Found, Retriever, off_runtime};
 use super::source::{Source, sources_of};
 use super::told;
+use super::unread::Unread;
 use super::void::Void;
-use super::whole::{Asked, Estimate, SEVERAL};
+use super::whole::{Asked, SEVERAL};
 use crate::error::Error;
 use crate::providers::{ChatModel, ChatRequest, Message, Role};
 use crate::tokenizer::{Tokenizer, TokenizerName};
@@ -273,7 +274,7 @@ impl Answerer {
             let plan = answerer.plan_for(&question);
             let text = conversation.search.as_ref().unwrap_or(&question.text);
             let whole = answerer.whole(Asked { text, question: &question, plan: &plan, models: &models }).await?;
-            let remark = whole.as_ref().map(|(_, estimate)| AnswerEvent::Incomplete(estimate.remark(Estimate::HOW)));
+            let mut unread = Unread::default();
             if let Some((pass, estimate)) = whole {
                 if estimate.reads {
                     let asked = Asked { text, question: &question, plan: &plan, models: &models };
@@ -283,19 +284,25 @@ impl Answerer {
                     }
                     return;
                 }
-                yield AnswerEvent::Estimate(estimate);
+                unread = Unread::of(estimate, &plan);
+            }
+            if let Some(estimate) = unread.tell() {
+                yield estimate;
             }
             let found = answerer.found(conversation.sought(&question), &question).await;
             let _releasing = answerer.let_go();
             let Found { hits, note, left_out, decided, void: vain, embedding, judged, .. } = found?;
             void.add(vain);
             void.asked(embedding);
-            let remarks = note.map(if left_out { AnswerEvent::LeftOut } else { AnswerEvent::Note }).into_iter().chain(remark);
-            let found = sources_of(hits);
+            let note = note.map(if left_out { AnswerEvent::LeftOut } else { AnswerEvent::Note });
+            let (passages, found) = (hits.len(), sources_of(hits));
+            if let Some(estimate) = unread.found(passages, &found) {
+                yield estimate;
+            }
             if found.is_empty() {
                 yield AnswerEvent::Sources { sources: found, model: None };
                 // It may stand where nobody could look.
-                for remark in remarks.filter(|_| left_out) {
+                for remark in note.into_iter().chain(unread.remark()).filter(|_| left_out) {
                     yield remark;
                 }
                 let summary = AnswerSummary::without_model(AnswerOutcome::NothingFound, Vec::new(), started.elapsed());
@@ -304,7 +311,7 @@ impl Answerer {
             }
             let Some(model) = models.first().map(|model| model.model().to_owned()) else {
                 yield AnswerEvent::Sources { sources: found.clone(), model: None };
-                for remark in remarks {
+                if let Some(remark) = note {
                     yield remark;
                 }
                 let shown = found.get(..PASSAGES_SHOWN).unwrap_or(&found);
@@ -325,7 +332,7 @@ impl Answerer {
             if !question.anyway && answerability::refuses(plan.answerability, judged) {
                 let (sentence, shown, how) = answerability::refusal(&question.text, &found);
                 yield AnswerEvent::Sources { sources: found, model: Some(model) };
-                for remark in remarks {
+                for remark in note.into_iter().chain(unread.remark()) {
                     yield remark;
                 }
                 yield AnswerEvent::Token(sentence);
@@ -341,9 +348,12 @@ impl Answerer {
                 return;
             }
             let (sources, request) = answerer.compose(&question.text, wishes, conversation.history, found, &plan).await?;
+            if let Some(estimate) = unread.given(&sources) {
+                yield estimate;
+            }
             let cited = Cited::new(&sources).sharpened(deciding.clone());
             yield AnswerEvent::Sources { sources, model: Some(model) };
-            for remark in remarks {
+            for remark in note.into_iter().chain(unread.remark()) {
                 yield remark;
             }
             let mut answer = pin!(write_with_fallback(std::mem::take(&mut models), request, cited, plan.fallback_after, void.clone()));
@@ -485,9 +495,4 @@ impl Answerer {
 /// The mark of one source, which stands beside its own words.
 fn citation(n: usize) -> AnswerEvent {
     AnswerEvent::Citation { text: format!("[{n}]"), sources: vec![n], unknown: Vec::new(), doubts: Vec::new() }
-}
-
-/// That the passages hold the answer.
-fn probability(judged: Option<Judgement>) -> Option<f64> {
-    judged.map(|judged| judged.probability)
 }

@@ -10,8 +10,6 @@
 
 use std::collections::BTreeSet;
 
-#[cfg(any(feature = "cli", feature = "serve"))]
-pub(crate) use super::mark::queried;
 use super::mark::{Numbers, Read, read};
 
 /// A longer bracket is text: `[1, 2, 3, …]` with a dozen numbers still fits.
@@ -47,7 +45,7 @@ pub struct Scanner {
     previous: Option<char>,
     used: Vec<usize>,
     unknown: BTreeSet<usize>,
-    /// `[1?]` is one, too ([`queried`]).
+    /// `[1?]` is one, too.
     queried: bool,
 }
 

@@ -220,7 +220,7 @@ fn is_dash(c: char) -> bool {
 
 /// A citation with a `?` after each of these numbers: `[1, 7?]`; not in what follows them, such as a page.
 #[cfg(any(feature = "cli", feature = "serve"))]
-pub(crate) fn queried(text: &str, numbers: &[usize]) -> String {
+pub(super) fn queried(text: &str, numbers: &[usize]) -> String {
     let mut shown = String::with_capacity(text.len() + numbers.len());
     let mut number = None;
     let (mut cited, mut placed) = (false, false);

@@ -9,7 +9,7 @@
 //! word. [`answerability`] says how probable it is that they hold the answer: where they do not, no model is asked. `trim` may cut
 //! them down to the sentences that fit the question. [`source`] joins neighbours into sources that still slice the document exactly,
 //! [`prompt`] fits them into the token budget and fences them, and [`cite`] checks the answer's `[n]` as it streams: [`claim`] knows
-//! which sentence each stands for, and [`proof`] whether the sources say that, which a decision model may sharpen ([`decide`]; of what was found, it may clear a name that is put `otherwise` alone). An
+//! which sentence each stands for, and [`proof`] whether the sources say that (`doubted` shows it in the text), which a decision model may sharpen ([`decide`]; of what was found, it may clear a name that is put `otherwise` alone). An
 //! answer consists of [`event`]s, and [`wire`] says how they look as JSON.
 //! In a conversation, [`rewrite`] makes the question stand alone for the search (where no model does, `carried` has the words of the
 //! questions before count, too), and [`history`] says what went before.
@@ -32,6 +32,8 @@ mod conversation;
 mod converse;
 pub mod decide;
 pub mod document;
+#[cfg(any(feature = "cli", feature = "serve"))]
+pub(crate) mod doubted;
 pub mod duplicates;
 mod ensemble;
 mod event;
@@ -68,6 +70,7 @@ mod told;
 mod trace;
 mod trim;
 mod trimmed;
+mod unread;
 mod verdict;
 mod void;
 pub mod whole;

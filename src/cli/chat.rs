@@ -33,7 +33,7 @@ use super::style::{Paint, Style, one_line, trimmed};
 use super::whole;
 use super::why::{asked, shown};
 use crate::answer::wire::Line;
-use crate::answer::{AnswerEvent, AnswerOutcome, Answerer, Exchange, ModelChoice, Note, Question, Source};
+use crate::answer::{AnswerEvent, AnswerOutcome, Answerer, Exchange, ModelChoice, Note, Question, Source, doubted};
 use crate::error::Error;
 use crate::providers::ChatModel;
 use crate::runtime::Runtime;
@@ -442,9 +442,22 @@ fn note(turn: &mut Turn, event: &Result<AnswerEvent, Error>) {
             turn.sources.clone_from(sources);
             turn.model.clone_from(model);
         }
-        Ok(AnswerEvent::Token(text)) => turn.answer.push_str(text),
-        Ok(AnswerEvent::Citation { text, sources, doubts, .. }) => {
+        Ok(AnswerEvent::Token(text)) => {
             turn.answer.push_str(text);
+            if let Some(shown) = &mut turn.shown {
+                shown.push_str(text);
+            }
+        }
+        Ok(AnswerEvent::Citation { text, sources, unknown, doubts }) => {
+            let shown = doubted::shown(text, sources, unknown, doubts);
+            if shown != *text {
+                turn.shown.get_or_insert_with(|| turn.answer.clone());
+            }
+            if let Some(all) = &mut turn.shown {
+                all.push_str(&shown);
+            }
+            turn.answer.push_str(text);
+            turn.unknown.extend(unknown.iter().filter(|n| !turn.unknown.contains(n)).collect::<Vec<_>>());
             turn.doubts.extend(doubts.iter().filter(|doubt| !turn.doubts.contains(doubt)).cloned().collect::<Vec<_>>());
             for n in sources {
                 if !turn.citations.contains(n) {
@@ -457,6 +470,8 @@ fn note(turn: &mut Turn, event: &Result<AnswerEvent, Error>) {
             turn.answer.clear();
             turn.citations.clear();
             turn.doubts.clear();
+            turn.unknown.clear();
+            turn.shown = None;
             turn.model = Some(to.clone());
         }
         // No model was asked: what it says is no answer to go on from.

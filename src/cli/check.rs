@@ -5,6 +5,7 @@ use serde_json::json;
 use super::args::{CheckArgs, variable};
 use super::exit;
 use super::output::Output;
+use crate::answer::wire::Line;
 use crate::pipeline;
 
 pub(super) fn run(args: &CheckArgs, output: &Output) -> anyhow::Result<u8> {
@@ -16,6 +17,9 @@ pub(super) fn run(args: &CheckArgs, output: &Output) -> anyhow::Result<u8> {
             Ok(path) => path,
             Err(error) => {
                 output.complain(&error.render(output.colors_errors(), output.width()));
+                if output.json {
+                    output.event(&Line::Error { message: error.to_string().into(), kind: "invalid", hint: error.hint.clone() });
+                }
                 code = exit::FAILED;
                 continue;
             }

@@ -16,7 +16,7 @@ use super::markdown::Markdown;
 use super::output::counted;
 use super::style::{Paint, Style, harmless, json_line, one_line, reader_left, trimmed};
 use crate::answer::wire::Line;
-use crate::answer::{AnswerEvent, AnswerOutcome, AnswerSummary, Doubt, Note, Source, cite};
+use crate::answer::{AnswerEvent, AnswerOutcome, AnswerSummary, Doubt, Note, Source, doubted};
 use crate::error::Error;
 use crate::providers::Usage;
 use crate::source::readable::readable;
@@ -201,11 +201,10 @@ impl<'a, W: Write> Screen<'a, W> {
         if doubts.is_empty() && unknown.is_empty() || self.style.quiet && !self.style.why {
             return Ok(());
         }
-        let none: Vec<String> = unknown.iter().map(|n| format!("[{n}?]")).collect();
-        let none = (!unknown.is_empty()).then(|| format!("{}: no source has this number", none.join(" ")));
+        let none = doubted::unknown(unknown);
         if self.style.why {
             if !doubts.is_empty() {
-                writeln!(self.out, "\n{}", self.style.paint(Paint::Bold, "Not in the sources that are cited for it"))?;
+                writeln!(self.out, "\n{}", self.style.paint(Paint::Bold, doubted::ABOVE))?;
                 self.out.write_all(listed_doubts(doubts, self.style).as_bytes())?;
             }
             return none.map_or(Ok(()), |none| writeln!(self.out, "\n{}", self.style.paint(Paint::Warning, &none)));
@@ -282,17 +281,15 @@ impl<W: Write> View for Screen<'_, W> {
                 let text = harmless(&text);
                 self.put(&text, &text)
             }
-            AnswerEvent::Citation { text, sources, mut unknown, doubts } => {
+            AnswerEvent::Citation { text, sources, unknown, doubts } => {
                 self.end_reasoning()?;
-                if !doubts.is_empty() {
-                    unknown.extend_from_slice(&sources);
-                }
-                let (text, paint) =
-                    if unknown.is_empty() { (text, Paint::Citation) } else { (cite::queried(&text, &unknown), Paint::Warning) };
+                let is_sure = unknown.is_empty() && (doubts.is_empty() || sources.is_empty());
+                let paint = if is_sure { Paint::Citation } else { Paint::Warning };
+                let text = doubted::shown(&text, &sources, &unknown, &doubts);
                 let cited = self.sources.iter().find(|source| sources.first() == Some(&source.n));
                 let address = cited.and_then(|source| self.style.address(&source.uri, source.link().as_deref()));
                 if let Some(markdown) = self.markdown() {
-                    let shown = markdown.cite(&text, unknown.is_empty(), address.as_ref().map(url::Url::as_str));
+                    let shown = markdown.cite(&text, is_sure, address.as_ref().map(url::Url::as_str));
                     return self.put(&shown, &shown);
                 }
                 self.put(&text, &self.style.paint(paint, &text))
@@ -336,10 +333,8 @@ impl<W: Write> View for Screen<'_, W> {
 /// `[2?] number: 90 days`, a line each.
 pub(super) fn listed_doubts(doubts: &[Doubt], style: &Style) -> String {
     let line = |doubt: &Doubt| {
-        let n: Vec<String> = doubt.n.iter().map(|n| format!("{n}?")).collect();
-        let mark = format!("[{}]", n.join(", "));
-        let mark = style.paint(Paint::Warning, &mark);
-        format!("{mark} {}: {}\n", doubt.kind, one_line(&doubt.said))
+        let (mark, what) = doubted::told(doubt);
+        format!("{} {}\n", style.paint(Paint::Warning, &mark), one_line(&what))
     };
     doubts.iter().map(line).collect()
 }

@@ -100,7 +100,7 @@ mod tests {
     use super::*;
 
     fn judged(probabilities: &[f64], trusted: bool) -> Vec<Option<Judgement>> {
-        probabilities.iter().map(|probability| Some(Judgement { probability: *probability, trusted })).collect()
+        probabilities.iter().map(|probability| Some(Judgement { probability: *probability, trusted, partial: false })).collect()
     }
 
     #[test]

@@ -13,6 +13,7 @@ use super::diagnose::{Findings, printable};
 use super::fullwidth;
 use super::interpolate;
 use super::schema::{branches, types};
+use super::secrets;
 use super::tree::{Entry, Filled, Node, Scalar, Value};
 use super::units::{Pause, Period, Size, Threshold};
 use crate::suggest::did_you_mean;
@@ -112,9 +113,10 @@ impl<'a> Walk<'a, '_> {
 
     fn unknown_key(&mut self, entry: &Entry, known: Option<&Map<String, Json>>) {
         let keys: Vec<&str> = known.into_iter().flatten().map(|(key, _)| key.as_str()).collect();
+        let shown = printable(&secrets::shown(&entry.key));
         let message = match self.place().as_str() {
-            "" => format!("unknown key `{}`", printable(&entry.key)),
-            place => format!("unknown key `{}` in `{place}`", printable(&entry.key)),
+            "" => format!("unknown key `{shown}`"),
+            place => format!("unknown key `{shown}` in `{place}`"),
         };
         let guess = if entry.key == "<<" {
             Some("YAML's merge keys are not supported; an alias can stand for a whole value;".to_owned())
@@ -240,15 +242,15 @@ impl<'a> Walk<'a, '_> {
                 }
             }
         }
-        let excerpt = self.findings.source().excerpt(&node.span);
+        let (excerpt, masked) = (self.findings.source().excerpt(&node.span), self.findings.source().is_masked(&node.span));
         let found = match &node.value {
             Value::Scalar(_) if !excerpt.is_empty() => format!("{found} (`{excerpt}`)"),
             _ => found.to_owned(),
         };
         let hint = match &node.value {
-            Value::Scalar(scalar) if let Some(narrow) = narrower(branches, scalar) => Some(narrow),
-            Value::Scalar(scalar) if let Some(decimal) = decimal(branches, scalar) => Some(decimal),
-            Value::Scalar(scalar) if let Some(within) = self.within(branches, scalar) => Some(within),
+            Value::Scalar(scalar) if !masked && let Some(narrow) = narrower(branches, scalar) => Some(narrow),
+            Value::Scalar(scalar) if !masked && let Some(point) = decimal(branches, scalar) => Some(point),
+            Value::Scalar(scalar) if !masked && let Some(within) = self.within(branches, scalar) => Some(within),
             Value::Scalar(scalar) if wanted.contains(&"text") && scalar.plain && !is_null(scalar) => {
                 Some(format!("put it in quotes: \"{excerpt}\""))
             }
@@ -438,8 +440,9 @@ fn wrong_value(branch: &Json, value: &Json) -> Option<String> {
     }
     let text = value.as_str()?;
     let length = text.chars().count() as u64;
-    if branch.get("minLength").and_then(Json::as_u64).is_some_and(|least| length < least) {
-        return Some("must not be empty".to_owned());
+    if let Some(least) = branch.get("minLength").and_then(Json::as_u64).filter(|least| length < *least) {
+        let few = format!("must have at least {least} characters");
+        return Some(if length == 0 { "must not be empty".to_owned() } else { few });
     }
     if let Some(most) = branch.get("maxLength").and_then(Json::as_u64).filter(|most| length > *most) {
         return Some(format!("must have at most {most} characters"));

@@ -20,6 +20,8 @@ const BLANK: char = '?';
 pub(super) struct Source {
     name: Arc<str>,
     shown: String,
+    /// What is covered in it.
+    masks: Vec<Range<usize>>,
     /// Byte offset of the first byte of each line.
     lines: Vec<usize>,
 }
@@ -27,9 +29,9 @@ pub(super) struct Source {
 impl Source {
     /// `masks`: byte ranges that nobody may see.
     pub(super) fn new(name: &str, text: &str, masks: &[Range<usize>]) -> Self {
-        let mut masks = masks.to_vec();
-        masks.sort_by_key(|mask| mask.start);
-        let (mut masks, mut masked_to) = (masks.into_iter().peekable(), 0);
+        let mut all = masks.to_vec();
+        all.sort_by_key(|mask| mask.start);
+        let (mut masks, mut masked_to) = (all.iter().peekable(), 0);
         let mut shown = String::with_capacity(text.len());
         let mut chars = text.char_indices().peekable();
         while let Some((at, c)) = chars.next() {
@@ -51,7 +53,12 @@ impl Source {
         }
         let starts = shown.bytes().enumerate().filter(|(_, b)| *b == b'\n').map(|(at, _)| at + 1);
         let lines = std::iter::once(0).chain(starts).collect();
-        Self { name: printable(name).into(), shown, lines }
+        Self { name: printable(name).into(), shown, masks: all, lines }
+    }
+
+    /// Whether some of the bytes are covered.
+    pub(super) fn is_masked(&self, span: &Range<usize>) -> bool {
+        self.masks.iter().any(|mask| mask.start < span.end && span.start < mask.end)
     }
 
     /// The bytes as they may be shown, on one line and not too long.

@@ -15,6 +15,7 @@ use super::name::own_name;
 use super::plan::Plan;
 use super::resolve::{default_plan, resolve};
 use super::schema;
+use super::secrets;
 use super::spec::Spec;
 use super::tree::{self, Value};
 use crate::source::sql::SCHEMES;
@@ -141,10 +142,11 @@ fn parse_and(
     more: fn(&mut File<'_>, &Spec, &Plan),
 ) -> Result<Loaded, Diagnostics> {
     let parsed = tree::parse(text);
+    let whole = parsed.broken.is_empty();
     let mut masks = parsed.secrets;
     masks.extend(credentials(text));
+    masks.extend(secrets::in_lines(text, whole));
     let mut findings = Findings::new(Arc::new(Source::new(file_name, text, &masks)));
-    let whole = parsed.broken.is_empty();
     for broken in parsed.broken {
         findings.error(&broken.span, broken.message, broken.hint);
     }
@@ -239,6 +241,95 @@ mod tests {
             let errors = errors(&format!("{version}{written}\n"), Path::new("/"));
             let [error] = &*errors else { panic!("{written}: {errors:?}") };
             assert_eq!(error.hint.as_deref(), hint, "{written}: {error}");
+        }
+    }
+
+    #[test]
+    fn no_secret_is_shown_wherever_it_stands() {
+        for text in [
+            "sources:\n  - web: { urls: ['https://x.example/'], headers: { Authorization: 'Bearer GEHEIM', X-Id: GEHEIM } }\n",
+            "sources: [{ web: { urls: ['https://x.example/'], headers: [\"Authorization: GEHEIM\"] } }]\n",
+            "sources: [{ web: { urls: ['https://joe:GEHEIM@[x/'] } }]\n",
+            "sources:\n  - s3: { bucket: bkt, access_key: AKIAGEHEIM, secret_key: wJalrGEHEIM, session_token: GEHEIM, nope: 1 }\n",
+            "parse: { passwords: GEHEIM }\n",
+            "parse:\n  passwords: &a [GEHEIM, *a]\n",
+            "providers:\n  openai:\n    api_key: [sk-GEHEIM]\n",
+            "providers:\n  openai:\n    api_key: { is: sk-GEHEIM }\n",
+            "providers:\n  openai:\n    api_key:sk-GEHEIM\n",
+            "providers:\n  openai:\n    api_key：sk-GEHEIM\n",
+            "providers:\n  openai: { api_key:sk-GEHEIM }\n",
+            "providers:\n  openai: sk-GEHEIM\n",
+            "providers:\n  openai:\n    apikey: sk-GEHEIM\n",
+            "providers:\n  openai: { API-KEY: \"sk-GEHEIM\", api_kye: GEHEIM, headers: { Cookie: GEHEIM } }\n",
+            "providers:\n  openai:\n    api_key: sk-GEHEIM\n    api_key: sk-GEHEIM\n",
+            "providers:\n  openai:\n    # api_key: sk-GEHEIM\n    nope: 1\n",
+            "providers:\n  openai:\n   \tkind: openai\n    api_key: sk-GEHEIM\n",
+            "providers:\n  openai: { kind: }openai\n    passwords:\n    - GEHEIM\n",
+        ] {
+            let (diagnostics, all) = match parse(&format!("version: 1\n{text}"), "docs.yaml", Path::new("/"), &|_| None) {
+                Ok(loaded) => (loaded.warnings.clone(), format!("{:?}", loaded.warnings)),
+                Err(errors) => (errors.iter().cloned().collect(), errors.to_string()),
+            };
+            let told: String = diagnostics.iter().map(|finding| finding.to_json().to_string()).collect();
+            #[cfg(feature = "cli")]
+            let told = told + &diagnostics.iter().map(|finding| finding.render(false, 100)).collect::<String>();
+            assert!(!diagnostics.is_empty(), "{text}: nothing is said");
+            assert!(!told.contains("GEHEIM") && !all.contains("GEHEIM"), "{text}: {told}");
+        }
+        // What is no secret is shown as ever.
+        let errors = errors("version: 1\nchunk: { max_tokens: many }\n", Path::new("/"));
+        assert!(errors.iter().any(|error| error.message.contains("`many`")), "{errors:?}");
+    }
+
+    #[test]
+    fn instructions_that_are_none_are_warned_of() {
+        let folder = tempfile::tempdir().unwrap_or_else(|error| panic!("{error}"));
+        assert!(std::fs::write(folder.path().join("说明"), "x").is_ok());
+        let warnings = |prompt: &str| {
+            let text = format!("version: 1\nquery: {{ answer: {{ prompt: {} }} }}\n", serde_json::json!(prompt));
+            match parse(&text, "docs.yaml", folder.path(), &|_| None) {
+                Ok(loaded) => loaded.warnings,
+                Err(errors) => panic!("{errors}"),
+            }
+        };
+        for (prompt, told) in [
+            ("prompts/answer.txt", "not read from a file"),
+            ("answer.j2", "not read from a file"),
+            ("说明", "not read from a file"),
+            ("Default", "`default`"),
+            ("Answer {question} from {context}", "`{question}`"),
+            ("Answer.\n\n{{ documents }}\n", "`{{ documents }}`"),
+        ] {
+            let found = warnings(prompt);
+            let [one] = &*found else { panic!("{prompt}: {found:?}") };
+            assert!(one.message.contains(told) && one.hint.is_some() && one.place.is_some(), "{prompt}: {one}");
+        }
+        for prompt in ["default", "Answer in the style of guide.md, briefly.", "Answer as JSON: {\"a\": 1}", "简短回答", ""]
+        {
+            assert!(warnings(prompt).is_empty(), "{prompt}");
+        }
+    }
+
+    #[test]
+    fn what_is_too_short_is_not_called_empty() {
+        let said = |bucket: &str| {
+            let errors = errors(&format!("version: 1\nsources: [{{ s3: {{ bucket: '{bucket}' }} }}]\n"), Path::new("/"));
+            errors.first().map(|error| error.message.clone()).unwrap_or_default()
+        };
+        assert!(said("ab").contains("must have at least 3 characters"), "{}", said("ab"));
+        assert!(said("").contains("must not be empty"), "{}", said(""));
+    }
+
+    #[test]
+    fn what_is_written_in_the_place_of_a_mapping_or_a_number_is_told_how() {
+        for (written, meant) in [
+            ("query: { retrieve: { rerank: cohere/rerank-v3.5 } }", "write `rerank: { model: cohere/rerank-v3.5 }`"),
+            ("query: { answer: openai/gpt-5.4-mini }", "write `answer: { model: openai/gpt-5.4-mini }`"),
+            ("query: { retrieve: { fusion: { weight: '0,4' } } }", "it has a decimal comma: write `0.4`"),
+            ("name: !include x.yaml", "`${NAME}` stands for a variable of the environment; another file cannot be included"),
+        ] {
+            let errors = errors(&format!("version: 1\n{written}\n"), Path::new("/"));
+            assert!(errors.iter().any(|error| error.hint.as_deref() == Some(meant)), "{written}: {errors:?}");
         }
     }
 

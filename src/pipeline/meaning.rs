@@ -65,14 +65,24 @@ impl File<'_> {
         self.tainted.iter().any(|known| known.iter().map(String::as_str).eq(path.iter().copied()))
     }
 
-    /// How the value is spoken of, between backticks. Text that came of a variable may be a secret: then it is the variable.
+    /// How the value is spoken of, between backticks. Text that came of a variable may be a secret: then it is the variable. What is a
+    /// secret in plain sight is covered.
     pub(super) fn shown(&self, path: &[&str], text: &str) -> String {
         match self.root.at(path).map(|(node, _)| node) {
             Some(Node { value: Value::Scalar(scalar), span }) if scalar.filled != Filled::AsWritten => {
                 interpolate::told(self.findings.source().excerpt(span).trim_matches(['"', '\'']), text)
             }
+            Some(Node { value: Value::Scalar(_), span }) if self.findings.source().is_masked(span) => {
+                self.findings.source().excerpt(span).trim_matches(['"', '\'']).to_owned()
+            }
             _ => printable(text),
         }
+    }
+
+    /// Whether the value may be shown as it is: no variable stands in it, and no secret.
+    pub(super) fn is_plain(&self, path: &[&str]) -> bool {
+        let is_masked = self.root.at(path).is_some_and(|(node, _)| self.findings.source().is_masked(&node.span));
+        !is_masked && !self.has_variable(path)
     }
 
     /// Whether a variable stands in the value.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::address::server_url;
 use super::connections::{Connections, warn_of_key, warn_of_plain_sight};
+use super::instructions;
 use super::meaning::{File, Problem};
 use super::model::{self, Purpose};
 use super::name::{OwnName, check_name, composed};
@@ -376,6 +377,9 @@ fn querying(file: &mut File<'_>, spec: &QuerySpec, connections: &Connections, pl
     plan.temperature = answer.temperature;
     plan.context_tokens = answer.context_tokens.unwrap_or(plan.context_tokens);
     plan.prompt = answer.prompt.clone().filter(|prompt| !prompt.trim().is_empty() && prompt != "default");
+    if let Some(problem) = plan.prompt.as_deref().and_then(|prompt| instructions::unlike(file, prompt)) {
+        file.warning(&["query", "answer", "prompt"], problem);
+    }
     let provider = plan.model.as_ref().and_then(|model| connections.usable.get(&model.provider));
     if let Some(provider) = provider
         && let (Some(most), Some(temperature)) = (provider.kind.max_temperature(), plan.temperature)

@@ -5,6 +5,8 @@ use std::ops::Range;
 
 use serde_saphyr::granit_parser::{Event, Options, Parser, ScalarStyle, Span};
 
+use super::secrets;
+
 /// Collections within collections; the deepest key of a pipeline file is at 6.
 const MAX_DEPTH: usize = 64;
 /// Values in all, after aliases have been filled in.
@@ -69,6 +71,17 @@ impl Node {
         Some(found)
     }
 
+    /// The bytes of what is written in it, without what variables are filled into.
+    fn written(&self, spans: &mut Vec<Range<usize>>) {
+        match &self.value {
+            // `$` is what a `${NAME}` without quotes in `{ }` is cut to.
+            Value::Scalar(scalar) if scalar.text.contains("${") || scalar.text == "$" => {}
+            Value::Scalar(_) => spans.push(self.span.clone()),
+            Value::List(items) => items.iter().for_each(|item| item.written(spans)),
+            Value::Map(entries) => entries.iter().for_each(|entry| entry.node.written(spans)),
+        }
+    }
+
     /// What it weighs against the bounds: values and bytes.
     fn weight(&self) -> (usize, usize) {
         let add = |(nodes, bytes): (usize, usize), (n, b): (usize, usize)| (nodes + n, bytes + b);
@@ -95,7 +108,7 @@ pub(super) struct Parsed {
     pub(super) root: Option<Node>,
     /// What is wrong; parsing went on where it could.
     pub(super) broken: Vec<Broken>,
-    /// Keys (`api_key`) and `passwords` written into the file in plain sight, which no message may show.
+    /// Keys, passwords and headers that are written into the file in plain sight, which no message may show.
     pub(super) secrets: Vec<Range<usize>>,
 }
 
@@ -212,6 +225,9 @@ impl Builder {
                 if tag.is_some() {
                     return refuse(span, "YAML tags (`!…`) have no meaning here", Some(INSTEAD_OF_TAGS));
                 }
+                if secrets::is_bare(&text) {
+                    self.parsed.secrets.push(span.clone());
+                }
                 let plain = style == ScalarStyle::Plain;
                 let value = Value::Scalar(Scalar { text: text.into_owned(), plain, filled: Filled::AsWritten });
                 return self.node(Node { span, value }, anchor);
@@ -286,26 +302,16 @@ impl Builder {
                 (None, Value::Scalar(scalar)) => *key = Some((scalar.text, node.span)),
                 (None, _) => return refuse(node.span, "a key must be plain text", None),
                 (Some((name, key_span)), value) => {
-                    if name == "api_key"
-                        && let Value::Scalar(scalar) = &value
-                        && !scalar.text.contains("${")
-                        // What a `${NAME}` without quotes in `{ }` is cut to.
-                        && scalar.text != "$"
-                    {
-                        self.parsed.secrets.push(node.span.clone());
-                    }
-                    if name == "passwords"
-                        && let Value::List(items) = &value
-                    {
-                        let plain = |item: &&Node| matches!(&item.value, Value::Scalar(scalar) if !scalar.text.contains("${"));
-                        self.parsed.secrets.extend(items.iter().filter(plain).map(|item| item.span.clone()));
-                    }
                     // Nothing written after the colon: point at the key.
-                    let span = if node.span.is_empty() { key_span.clone() } else { node.span };
+                    let span = if node.span.is_empty() { key_span.clone() } else { node.span.clone() };
+                    let node = Node { span, value };
+                    if secrets::is_secret(&name) && node.span != key_span {
+                        node.written(&mut self.parsed.secrets);
+                    }
                     if seen.insert(name.clone()) {
-                        entries.push(Entry { key: name, key_span, node: Node { span, value } });
+                        entries.push(Entry { key: name, key_span, node });
                     } else {
-                        let message = format!("`{}` is given twice", super::diagnose::printable(&name));
+                        let message = format!("`{}` is given twice", super::diagnose::printable(&secrets::shown(&name)));
                         let hint = Some("keep one of the two".to_owned());
                         self.parsed.broken.push(Broken { span: key_span, message, hint });
                     }

@@ -25,7 +25,7 @@ const INDEX: &str = include_str!("page/index.html");
 const ICON: &str = include_str!("page/icon.svg");
 
 /// What lies under `/assets/`: its name, its type, and itself.
-const ASSETS: [(&str, &str, &str); 19] = [
+const ASSETS: [(&str, &str, &str); 20] = [
     ("activity.js", JS, include_str!("page/activity.js")),
     ("app.css", "text/css; charset=utf-8", include_str!("page/app.css")),
     ("app.js", JS, include_str!("page/app.js")),
@@ -33,6 +33,7 @@ const ASSETS: [(&str, &str, &str); 19] = [
     ("ask.js", JS, include_str!("page/ask.js")),
     ("chart.js", JS, include_str!("page/chart.js")),
     ("dom.js", JS, include_str!("page/dom.js")),
+    ("doubts.js", JS, include_str!("page/doubts.js")),
     ("index.js", JS, include_str!("page/index.js")),
     ("ingest.js", JS, include_str!("page/ingest.js")),
     ("jobs.js", JS, include_str!("page/jobs.js")),

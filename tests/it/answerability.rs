@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::project::{Ended, Project, ended};
 use crate::service::{Service, post};
-use crate::stand_in::{Reply, Request, StandIn};
+use crate::stand_in::{Reply, Request, StandIn, openai_embeddings};
 
 const FILE: &str = "docs.yaml";
 /// What the index has taught.
@@ -179,6 +179,35 @@ async fn a_service_and_a_chat_say_the_same() {
     let chat = project.run_with_input(&["chat", "-p", FILE, "--json"], &lines).expect_code(0);
     let stops: Vec<Value> = chat.of_type("done").iter().map(|done| done["stop"].clone()).collect();
     assert_eq!((stops, api.requests().len()), (vec![json!("unanswerable"), json!("end")], 3), "{}", chat.stdout);
+}
+
+/// Embedding made-up questions would be paid for: of such an index the words alone are known, and a threshold holds all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_threshold_holds_where_a_paid_model_embeds() {
+    let api = stand_in().await;
+    api.always("/v1/embeddings", |request| openai_embeddings(request, 8));
+    let project = project(&api, english, "");
+    let embeds = |query: &str| {
+        configure(&project, &api, query);
+        let file = String::from_utf8(project.read(FILE)).unwrap();
+        project.write(FILE, file.replace("{model: local/potion-base-8M}", "{model: api/e, dimensions: 8}"));
+    };
+    embeds("");
+    ingest(&project);
+    let asked = || api.requests().iter().filter(|request| request.path.ends_with("/chat/completions")).count();
+    let done = ask(&project, UNANSWERABLE, &[]).expect_code(0).last("done");
+    assert!(answerable(&done) < 0.5 && done["stop"] == "end", "told, and of itself not refused by words alone: {done}");
+    assert_eq!(asked(), 1);
+    embeds("  answerability: {threshold: 0.5}");
+    let done = ask(&project, UNANSWERABLE, &[]).expect_code(1).last("done");
+    assert_eq!((&done["stop"], asked()), (&json!("unanswerable"), 1), "{done}");
+    let [painters, coated, with] = [44, 45, 46].map(name);
+    let answered = format!("For whom have painters from {painters} coated {coated} with {with}?");
+    let done = ask(&project, &answered, &[]).expect_code(0).last("done");
+    assert!(answerable(&done) > 0.5 && asked() == 2, "{done}");
+    embeds("  answerability: {threshold: 1}");
+    ask(&project, &answered, &[]).expect_code(1);
+    assert_eq!(asked(), 2);
 }
 
 /// At whatever moment: what is kept is whole or not there, and the next run makes it.

@@ -124,3 +124,11 @@ fn the_command_says_it_and_shows_no_password() {
     let help = project.run(&["check", "--help"]).expect_code(0);
     assert!(!help.stdout.contains("pa55"), "{}", help.stdout);
 }
+
+#[test]
+fn a_pipeline_that_is_not_there_is_told_to_programs_as_well() {
+    let ended = Project::new().run(&["check", "nothere", "--json"]).expect_code(2);
+    let error = ended.last("error");
+    assert!(error["kind"] == "invalid" && error["message"] == "no pipeline `nothere`", "{error}");
+    assert!(error["hint"].as_str().is_some_and(|hint| hint.contains("pipelines/nothere.yaml")), "{error}");
+}

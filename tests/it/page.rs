@@ -73,6 +73,16 @@ async fn a_question_is_answered_and_its_sources_open_at_their_lines() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_hears_the_page_hears_what_is_doubtful() {
+    let api = StandIn::start().await;
+    let answer = "The grace period is 71 hours [1].\n\nA key is rotated by a command [1], says the handbook [9].\n";
+    api.always(CHAT, move |_| chat(answer, Duration::ZERO));
+    let project = project(&api, "");
+    ingested(&project);
+    visited(&project, &["-p", "lantern.yaml"], "doubts");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_answer_is_stopped_and_so_is_the_model() {
     let api = StandIn::start().await;
     let words: Vec<String> = (0..2000).map(|n| format!("word{n} ")).collect();

@@ -189,6 +189,24 @@ async fn unasked_some_passages_answer_and_say_that_they_are_not_all() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn of_a_few_documents_that_are_all_in_the_prompt_nothing_is_said() {
+    let api = stand_in().await;
+    let project = Project::new();
+    for n in 0..3 {
+        project.write(&format!("docs/{n:03}.md"), report(n));
+    }
+    configure(&project, &api, "part_tokens: 1000");
+    ingest(&project);
+    let told = ask(&project, QUESTION, &[]).expect_code(0);
+    assert_eq!((told.of_type("estimate"), told.of_type("note")), (vec![], vec![]), "{}", told.stdout);
+    assert_eq!((told.of_type("sources")[0]["sources"].as_array().unwrap().len(), api.requests().len()), (3, 1));
+    let told = ask(&project, QUESTION, &["-k", "2"]).expect_code(0);
+    assert!(event(&told, "note")["message"].as_str().unwrap().contains("all 3 documents"), "two of three passages are not all");
+    // As ever, who wants them read has them read.
+    assert_eq!(event(&ask(&project, QUESTION, &["--all"]).expect_code(0), "estimate")["reads"], true);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_part_that_fails_is_told_and_read_when_asked_again() {
     let api = stand_in().await;
     let project = project(&api, "part_tokens: 1000");

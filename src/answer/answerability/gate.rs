@@ -28,29 +28,37 @@ pub enum AnswerabilityPlan {
     Off,
 }
 
+/// That the passages hold the answer.
+pub(in crate::answer) fn probability(judged: Option<Judgement>) -> Option<f64> {
+    judged.map(|judged| judged.probability)
+}
+
 /// Whether a model is not to be asked.
 pub(crate) fn refuses(plan: AnswerabilityPlan, judged: Option<Judgement>) -> bool {
-    let Some(Judgement { probability, trusted }) = judged else { return false };
+    let Some(Judgement { probability, trusted, partial }) = judged else { return false };
     match plan {
-        AnswerabilityPlan::Trusted => trusted && probability < THRESHOLD,
+        // Words miss what is put otherwise, which meaning may have found.
+        AnswerabilityPlan::Trusted => trusted && !partial && probability < THRESHOLD,
         AnswerabilityPlan::Below(threshold) => probability < threshold,
         AnswerabilityPlan::Off => false,
     }
 }
 
 /// What is judged of the evidence and what a decision model says of the passages, joined: the mean of their log-odds, for they have
-/// seen the same passages and are not two witnesses. Where there is one of them alone, that is it; a decision model's word needs no
-/// calibration.
+/// seen the same passages and are not two witnesses. Where there is one of them alone, that is it, and so it is where words alone were
+/// judged of what was found by meaning as well; a decision model's word needs no calibration.
 pub fn joint(own: Option<Judgement>, decided: Option<f64>) -> Option<Judgement> {
     let decided = decided.filter(|decided| (0.0..=1.0).contains(decided));
     match (own, decided) {
         (own, None) => own,
-        (None, Some(probability)) => Some(Judgement { probability, trusted: true }),
+        (None | Some(Judgement { partial: true, .. }), Some(probability)) => {
+            Some(Judgement { probability, trusted: true, partial: false })
+        }
         (Some(own), Some(decided)) => {
             // A probability of 0 or 1 has no log-odds.
             let logit = |p: f64| (p.clamp(1e-6, 1.0 - 1e-6) / (1.0 - p.clamp(1e-6, 1.0 - 1e-6))).ln();
             let probability = sigmoid(logit(own.probability).midpoint(logit(decided)));
-            Some(Judgement { probability, trusted: true })
+            Some(Judgement { probability, trusted: true, partial: false })
         }
     }
 }
@@ -103,7 +111,7 @@ mod tests {
     use crate::answer::samples;
 
     fn judged(probability: f64, trusted: bool) -> Judgement {
-        Judgement { probability, trusted }
+        Judgement { probability, trusted, partial: false }
     }
 
     #[test]
@@ -117,6 +125,15 @@ mod tests {
         assert!(!refuses(AnswerabilityPlan::Below(0.5), Some(judged(0.5, true))));
         assert!(!refuses(AnswerabilityPlan::Below(1.0), None), "nothing is known");
         assert!(!refuses(AnswerabilityPlan::Off, Some(judged(0.0, true))));
+    }
+
+    #[test]
+    fn words_alone_of_what_meaning_found_refuse_where_a_threshold_is_set() {
+        let words = Judgement { partial: true, ..judged(0.02, true) };
+        assert!(!refuses(AnswerabilityPlan::Trusted, Some(words)));
+        assert!(refuses(AnswerabilityPlan::Below(0.05), Some(words)) && !refuses(AnswerabilityPlan::Below(0.02), Some(words)));
+        assert_eq!(joint(Some(words), Some(0.4)), Some(judged(0.4, true)), "a model has read the passages");
+        assert_eq!(joint(Some(words), None), Some(words));
     }
 
     #[test]

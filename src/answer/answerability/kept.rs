@@ -74,10 +74,18 @@ impl Known {
         Evidence::of(dense, sparse, self.frequencies.ceiling(question, self.head.points))
     }
 
-    /// The probability that what was found holds the answer; `None`: nothing is known of such a search.
+    /// The probability that what was found holds the answer; `None`: nothing is known of such a search. Where nothing was learned by
+    /// meaning, since it is paid for, the words say what they can.
     pub fn judge(&self, evidence: &Evidence) -> Option<Judgement> {
-        let calibration = if evidence.meaning.is_some() { self.head.both } else { self.head.words };
-        Some(calibration?.judge(evidence))
+        let Head { both, words, .. } = &self.head;
+        match (evidence.meaning, both) {
+            (Some(_), Some(both)) => Some(both.judge(evidence)),
+            (None, _) => Some(words.as_ref()?.judge(evidence)),
+            (Some(_), None) => {
+                let judged = words.as_ref()?.judge(&Evidence { meaning: None, ..*evidence });
+                Some(Judgement { partial: true, ..judged })
+            }
+        }
     }
 
     /// How the corpus's own questions by meaning and by words are told apart, and those by words alone.
@@ -220,6 +228,22 @@ mod tests {
         let newer = String::from_utf8_lossy(&whole).replacen("\"version\":1", "\"version\":2", 1);
         fs::write(&path, newer).unwrap();
         assert_eq!(Known::read(&path, "local/m"), None);
+    }
+
+    #[test]
+    fn where_nothing_was_learned_by_meaning_words_say_what_they_can() {
+        use super::super::evidence::Meaning;
+        let both = |words| Evidence { words, meaning: Some(Meaning { margin: 0.5, agreement: 0.2 }) };
+        let by_words = |words| Evidence { words, meaning: None };
+        let calibration = Calibration { slope: 2.0, intercept: -1.0, auroc: 0.97, questions: 200 };
+        let known = |both, words| Known::new("api/m", 100, (both, words), Frequencies::default());
+        let words_alone = known(None, Some(calibration));
+        let (judged, expected) = (words_alone.judge(&both(0.3)).unwrap(), words_alone.judge(&by_words(0.3)).unwrap());
+        assert!((judged.probability - expected.probability).abs() < 1e-12);
+        assert_eq!((judged.partial, expected.partial, expected.trusted), (true, false, true));
+        assert!(!known(Some(calibration), Some(calibration)).judge(&both(0.3)).unwrap().partial);
+        assert_eq!(known(Some(calibration), None).judge(&by_words(0.3)), None);
+        assert_eq!(known(None, None).judge(&both(0.3)), None);
     }
 
     #[test]

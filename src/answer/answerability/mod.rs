@@ -25,6 +25,6 @@ mod questions;
 pub use self::evidence::Evidence;
 pub(crate) use self::gate::refuses;
 pub use self::gate::{AnswerabilityPlan, THRESHOLD, joint};
-pub(super) use self::gate::{refusal, sharpened};
+pub(super) use self::gate::{probability, refusal, sharpened};
 pub use self::kept::{Answerability, Known};
 pub use self::model::{Calibration, Judgement};

@@ -48,6 +48,8 @@ pub struct Judgement {
     pub probability: f64,
     /// The corpus's own questions were told apart well enough that it may be acted upon.
     pub trusted: bool,
+    /// It was found by meaning as well, and is judged by its words alone.
+    pub partial: bool,
 }
 
 impl Calibration {
@@ -67,7 +69,8 @@ impl Calibration {
         let [certain, likelier] = if evidence.meaning.is_some() { EASIER } else { EASIER_BY_WORDS };
         let own = self.slope * score(evidence) + self.intercept;
         let prior = (ANSWERABLE / (1.0 - ANSWERABLE)).ln();
-        Judgement { probability: sigmoid(certain * own + likelier + prior), trusted: self.auroc >= TOLD_APART }
+        let probability = sigmoid(certain * own + likelier + prior);
+        Judgement { probability, trusted: self.auroc >= TOLD_APART, partial: false }
     }
 }
 

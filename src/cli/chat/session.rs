@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::answer::{Doubt, Source};
+use crate::answer::{Doubt, Source, doubted};
 use crate::cli::show::place;
+use crate::cli::style::one_line;
 
 /// Bytes of a record that are read: of a longer one its end.
 const MAX_READ: u64 = 32 << 20;
@@ -23,12 +24,18 @@ pub(super) struct Turn {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub search: Option<String>,
     pub answer: String,
+    /// The same with the marks of what is doubtful in it, where there are any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shown: Option<String>,
     /// The sources cited, in the order of their first use.
     #[serde(default)]
     pub citations: Vec<usize>,
     /// What is doubtful of it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub doubts: Vec<Doubt>,
+    /// Numbers in it that no source has.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unknown: Vec<usize>,
     /// The answer was stopped or broke off.
     #[serde(default)]
     pub stopped: bool,
@@ -115,10 +122,12 @@ impl Session {
     pub fn transcript(&self) -> String {
         let mut text = format!("# {}\n", self.name);
         for turn in &self.turns {
-            text.push_str(&format!("\n## {}\n\n{}\n", turn.question.replace('\n', " "), turn.answer.trim_end()));
+            let answer = turn.shown.as_ref().unwrap_or(&turn.answer).trim_end();
+            text.push_str(&format!("\n## {}\n\n{answer}\n", turn.question.replace('\n', " ")));
             if turn.stopped {
                 text.push_str("\n*(stopped)*\n");
             }
+            text.push_str(&doubtful(turn));
             let cited: Vec<&Source> =
                 turn.citations.iter().filter_map(|n| turn.sources.iter().find(|source| source.n == *n)).collect();
             if !cited.is_empty() {
@@ -130,6 +139,21 @@ impl Session {
         }
         text
     }
+}
+
+/// What is doubtful in an answer, as `--why` tells it.
+fn doubtful(turn: &Turn) -> String {
+    let mut text = String::new();
+    if !turn.doubts.is_empty() {
+        text.push_str(&format!("\n{}:\n\n", doubted::ABOVE));
+    }
+    for (mark, what) in turn.doubts.iter().map(doubted::told) {
+        text.push_str(&format!("- {mark} {}\n", one_line(&what)));
+    }
+    if let Some(unknown) = doubted::unknown(&turn.unknown) {
+        text.push_str(&format!("\n{unknown}.\n"));
+    }
+    text
 }
 
 /// Whether the file ends in the middle of a line: its writer was killed.
@@ -208,5 +232,23 @@ mod tests {
         for name in ["", "..", "a/b", ".a", "a b"] {
             assert!(Session::open(folder.path(), name).is_err(), "{name}");
         }
+    }
+    #[test]
+    fn what_is_doubtful_is_saved_as_it_was_shown() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut session = Session::open(folder.path(), "a").unwrap();
+        let doubt = Doubt { kind: crate::answer::DoubtKind::Number, said: "13.5 kg".into(), n: vec![1] };
+        let turn = Turn {
+            answer: "It weighs 13.5 kg [1] and [9].".into(),
+            shown: Some("It weighs 13.5 kg [1?] and [9?].".into()),
+            doubts: vec![doubt],
+            unknown: vec![9],
+            ..turn("How heavy?")
+        };
+        session.add(turn).unwrap();
+        let told = "# a\n\n## How heavy?\n\nIt weighs 13.5 kg [1?] and [9?].\n\nNot in the sources that are cited for it:\n\n\
+                    - [1?] number: 13.5 kg\n\n[9?]: no source has this number.\n";
+        assert_eq!(session.transcript(), told);
+        assert_eq!(Session::open(folder.path(), "a").unwrap().transcript(), told, "after the chat, too");
     }
 }

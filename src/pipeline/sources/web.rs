@@ -40,8 +40,8 @@ pub(super) fn address_at(file: &mut File<'_>, place: &[&str], text: &str) -> Opt
             }
             Some(url)
         }
-        // A variable may hold a secret: then it is not shown.
-        Err(problem) if file.has_variable(place) => {
+        // It may hold a secret: then that is not shown.
+        Err(problem) if !file.is_plain(place) => {
             let shown = file.shown(place, text);
             file.error(place, Problem { message: format!("`{shown}` is not the address of a site"), ..problem });
             None

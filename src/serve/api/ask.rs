@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use super::read::{Body, filter, model};
 use crate::answer::wire::Line;
-use crate::answer::{AnswerEvent, Exchange, Question};
+use crate::answer::{AnswerEvent, Exchange, Question, doubted};
 use crate::serve::answering::{self, Answer};
 use crate::serve::fault::Fault;
 use crate::serve::rendering::Rendering;
@@ -103,7 +103,7 @@ pub(super) async fn ask(
             Ok(if ask.stream {
                 sse::lines(&headers, written(answer, ask.html))
             } else {
-                Json(whole(answer, ask.html).await?).into_response()
+                Json(whole(answer, ask.html).await?.body).into_response()
             })
         }
         Some(_) if !ask.stream => {
@@ -180,17 +180,34 @@ fn value(line: &impl serde::Serialize) -> Value {
     serde_json::to_value(line).unwrap_or_default()
 }
 
-/// The end's line, with the text and the sources in it.
-pub(in crate::serve) async fn whole(mut answer: Answer, html: bool) -> Result<Value, Fault> {
+/// An answer that has been written.
+#[derive(Debug)]
+pub(in crate::serve) struct Whole {
+    /// The end's line, with the text and the sources in it.
+    pub(in crate::serve) body: Value,
+    /// The text as it is shown to who reads nothing else: with its doubtful citations marked.
+    pub(in crate::serve) shown: String,
+}
+
+/// An answer, when all of it is written.
+pub(in crate::serve) async fn whole(mut answer: Answer, html: bool) -> Result<Whole, Fault> {
     let (mut rendering, mut pieces) = (html.then(Rendering::default), Vec::new());
-    let (mut text, mut sources, mut end, mut remark) = (String::new(), Value::Null, Value::Null, None);
+    let (mut text, mut shown) = (String::new(), String::new());
+    let (mut sources, mut end, mut remark) = (Value::Null, Value::Null, None);
     while let Some(event) = answer.next().await {
         let event = event?;
         if let Some(rendering) = &mut rendering {
             pieces.extend(rendering.event(&event).await);
         }
         match &event {
-            AnswerEvent::Token(piece) | AnswerEvent::Citation { text: piece, .. } => text.push_str(piece),
+            AnswerEvent::Token(piece) => {
+                text.push_str(piece);
+                shown.push_str(piece);
+            }
+            AnswerEvent::Citation { text: piece, sources, unknown, doubts } => {
+                text.push_str(piece);
+                shown.push_str(&doubted::shown(piece, sources, unknown, doubts));
+            }
             AnswerEvent::Sources { .. } => {
                 sources = event
                     .line()
@@ -201,6 +218,7 @@ pub(in crate::serve) async fn whole(mut answer: Answer, html: bool) -> Result<Va
             // What was written before it is void.
             AnswerEvent::Fallback { interrupted: true, .. } => {
                 text.clear();
+                shown.clear();
                 pieces.clear();
             }
             AnswerEvent::Note(text) | AnswerEvent::LeftOut(text) | AnswerEvent::Incomplete(text) => {
@@ -221,5 +239,5 @@ pub(in crate::serve) async fn whole(mut answer: Answer, html: bool) -> Result<Va
             *note = note.as_str().map_or_else(|| remark.clone(), |end| format!("{remark} {end}")).into();
         }
     }
-    Ok(body)
+    Ok(Whole { body, shown })
 }

@@ -10,11 +10,11 @@ use serde_json::Value;
 use super::pages::{Pages, TOKENS};
 use super::told::{Told, cut};
 use super::tool;
-use crate::answer::Question;
 use crate::answer::source::heading_path;
+use crate::answer::{Doubt, Question, doubted};
 use crate::error::Error;
 use crate::serve::answering;
-use crate::serve::api::ask::whole;
+use crate::serve::api::ask::{Whole, whole};
 use crate::serve::api::read::{filter, model};
 use crate::serve::fault::Fault;
 use crate::serve::service::Service;
@@ -24,7 +24,7 @@ const DESCRIPTION: &str = "Has a language model answer a question from the index
 lists the sources as `path:first-last`. It costs a model's tokens and takes seconds: where you would read the passages yourself, use \
 `search`. The text of the sources is not part of the result: `get` has it.";
 
-/// Letters of a source's title and headings.
+/// Letters of a source's title and headings, and of what is doubtful.
 const PATH: usize = 160;
 /// Tokens for what is said besides the answer and its sources.
 const FRAME: usize = 60;
@@ -76,8 +76,10 @@ pub(super) async fn call(service: &Service, arguments: Arguments) -> Result<Told
     Ok(shown.map_err(|error| Error::worker("cut the answer", error))?)
 }
 
-/// The sources are as many as there is room for, those that are cited first; then the answer, as much as there is room for.
-fn shown(mut answer: Value, budget: usize) -> Told {
+/// The sources are as many as there is room for, those that are cited first; then the answer, as much as there is room for. An agent acts
+/// upon the text: it has the marks of what is doubtful, and says below the sources what that is.
+fn shown(answer: Whole, budget: usize) -> Told {
+    let Whole { body: mut answer, shown: marked } = answer;
     let counts = Pages::new();
     let cited: Vec<u64> =
         answer.get("citations").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_u64).collect();
@@ -88,8 +90,10 @@ fn shown(mut answer: Value, budget: usize) -> Told {
     let is_cited = |source: &Value| source.get("n").and_then(Value::as_u64).is_some_and(|n| cited.contains(&n));
     let (first, others): (Vec<Value>, Vec<Value>) = sources.unwrap_or_default().into_iter().partition(is_cited);
     let text = answer.get_mut("answer").map(Value::take).and_then(|text| text.as_str().map(|text| text.trim_end().to_owned()));
-    let text = text.unwrap_or_default();
-    let (mut kept, mut lines, mut spent) = (Vec::new(), String::new(), counts.count(&answer.to_string()) + FRAME);
+    let (text, marked) = (text.unwrap_or_default(), marked.trim_end());
+    let doubts = doubts(&answer);
+    let (mut kept, mut lines) = (Vec::new(), String::new());
+    let mut spent = counts.count(&answer.to_string()).max(counts.count(&doubts)) + FRAME;
     for mut source in first.into_iter().chain(others) {
         if let Some(source) = source.as_object_mut() {
             source.remove("text");
@@ -104,14 +108,15 @@ fn shown(mut answer: Value, budget: usize) -> Told {
         kept.push(source);
     }
     let fitting = counts.fitting(&text, budget.saturating_sub(spent));
-    let is_cut = fitting.len() < text.len();
+    let said = counts.fitting(marked, budget.saturating_sub(spent));
+    let is_cut = fitting.len() < text.len() || said.len() < marked.len();
     let nothing_found = answer.get("stop").is_some_and(|stop| stop == "nothing_found");
     let mut shown = match text.as_str() {
         "" if nothing_found => {
             "Nothing was found that answers this: ask in other words, or with fewer terms in `where`.\n".to_owned()
         }
         "" => "The model wrote nothing.\n".to_owned(),
-        _ => format!("{fitting}\n"),
+        _ => format!("{said}\n"),
     };
     if is_cut {
         shown.push_str("(cut here: a larger `max_tokens` shows more)\n");
@@ -122,6 +127,7 @@ fn shown(mut answer: Value, budget: usize) -> Told {
     if !lines.is_empty() {
         shown.push_str(&format!("\nSources (* is cited):\n{lines}"));
     }
+    shown.push_str(&doubts);
     if let Some(answer) = answer.as_object_mut() {
         answer.insert("answer".to_owned(), fitting.into());
         answer.insert("sources".to_owned(), kept.into());
@@ -130,6 +136,22 @@ fn shown(mut answer: Value, budget: usize) -> Told {
         }
     }
     Told { text: shown, objects: answer }
+}
+
+/// What is doubtful in the answer, a line each; empty where nothing is.
+fn doubts(answer: &Value) -> String {
+    fn read<T: serde::de::DeserializeOwned>(answer: &Value, key: &str) -> Vec<T> {
+        answer.get(key).and_then(|value| serde_json::from_value(value.clone()).ok()).unwrap_or_default()
+    }
+    let told = read::<Doubt>(answer, "doubts").iter().map(doubted::told).collect::<Vec<_>>();
+    let mut lines: String = told.iter().map(|(mark, what)| format!("{mark} {}\n", cut(what, PATH))).collect();
+    if !lines.is_empty() {
+        lines = format!("\n{}:\n{lines}", doubted::ABOVE);
+    }
+    if let Some(unknown) = doubted::unknown(&read(answer, "unknown_citations")) {
+        lines.push_str(&format!("\n{unknown}\n"));
+    }
+    lines
 }
 
 /// `*[1] docs/a.md:10-31 Title > Heading`
@@ -163,8 +185,14 @@ mod tests {
         json!({"n": n, "uri": format!("docs/{n}.md"), "title": "Keys", "headings": headings, "start": 0, "end": 9, "lines": [3, 5], "score": 0.5, "text": "secret text"})
     }
 
-    fn answer(text: &str, sources: usize) -> Value {
-        json!({"type": "answer", "answer": text, "sources": (1..=sources).map(source).collect::<Vec<_>>(), "citations": [2], "model": "own/one"})
+    fn answer(text: &str, sources: usize) -> Whole {
+        let body = json!({"type": "answer", "answer": text, "sources": (1..=sources).map(source).collect::<Vec<_>>(), "citations": [2], "model": "own/one"});
+        Whole { body, shown: text.to_owned() }
+    }
+
+    fn ended(body: Value) -> Told {
+        let text = body["answer"].as_str().unwrap().to_owned();
+        shown(Whole { body, shown: text }, 8_000)
     }
 
     #[test]
@@ -181,9 +209,23 @@ mod tests {
     #[test]
     fn what_went_otherwise_is_said_in_the_text() {
         let mut answer = answer("Weekly [2].", 1);
-        answer["note"] = "The pipeline b is left out.".into();
+        answer.body["note"] = "The pipeline b is left out.".into();
         let told = shown(answer, 8_000);
         assert!(told.text.starts_with("Weekly [2].\n\nNote: The pipeline b is left out.\n\nSources"), "{}", told.text);
+    }
+
+    #[test]
+    fn what_is_doubtful_is_marked_and_told_below_the_sources() {
+        let mut answer = answer("It weighs 13.5 kg [2] and [9].", 2);
+        answer.shown = "It weighs 13.5 kg [2?] and [9?].".into();
+        answer.body["doubts"] = json!([{"kind": "number", "said": "13.5 kg", "n": [2]}]);
+        answer.body["unknown_citations"] = json!([9]);
+        let told = shown(answer, 8_000);
+        assert!(told.text.starts_with("It weighs 13.5 kg [2?] and [9?].\n\nSources"), "{}", told.text);
+        let below = "Keys > Rotate\n\nNot in the sources that are cited for it:\n[2?] number: 13.5 kg\n\n\
+                     [9?]: no source has this number\n";
+        assert!(told.text.ends_with(below), "{}", told.text);
+        assert_eq!(told.objects["answer"], "It weighs 13.5 kg [2] and [9].", "the objects are those of --json");
     }
 
     #[test]
@@ -199,9 +241,9 @@ mod tests {
 
     #[test]
     fn where_nothing_is_found_it_says_so() {
-        let told = shown(json!({"type": "answer", "answer": "", "sources": [], "stop": "nothing_found"}), 8_000);
+        let told = ended(json!({"type": "answer", "answer": "", "sources": [], "stop": "nothing_found"}));
         assert!(told.text.starts_with("Nothing was found"), "{}", told.text);
-        let told = shown(json!({"type": "answer", "answer": " ", "sources": [], "stop": "refused"}), 8_000);
+        let told = ended(json!({"type": "answer", "answer": " ", "sources": [], "stop": "refused"}));
         assert_eq!(told.text, "The model wrote nothing.\n");
     }
 }

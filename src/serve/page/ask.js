@@ -2,6 +2,7 @@
 
 import { addressOf, events, Fault, json, within } from "./api.js";
 import { announce, fault, h, number, reachable, seconds, translate } from "./dom.js";
+import { doubted, explain, hear } from "./doubts.js";
 import * as options from "./options.js";
 import { cards } from "./source.js";
 import { t } from "./strings.js";
@@ -302,7 +303,7 @@ function take(turn, event) {
       turn.answer += event.text;
       if (event.doubts) {
         turn.doubts = [...(turn.doubts ?? []), ...event.doubts];
-        explain(turn);
+        explain(turn, part(turn, ".prose"));
       }
       return;
     case "html":
@@ -320,6 +321,7 @@ function take(turn, event) {
       break;
     case "done":
       turn.done = event;
+      hear(event);
       break;
     case "error":
       turn.error = { message: event.message, hint: event.hint };
@@ -374,17 +376,8 @@ function block(turn, i) {
     cite.title = source.title || source.uri;
     cite.setAttribute("aria-label", t("source", { n: source.n }));
   }
-  explain(turn);
+  explain(turn, prose);
   if (follow && !turn.ended) scrollTo({ top: document.documentElement.scrollHeight, behavior: "instant" });
-}
-
-// What is doubtful of a citation is said where it is pointed at, and below the answer.
-function explain(turn) {
-  for (const cite of part(turn, ".prose")?.querySelectorAll("a.doubt") ?? []) {
-    const said = (turn.doubts ?? []).filter(({ n }) => n.includes(Number(cite.dataset.n)));
-    const reasons = [...new Set(said.map(({ kind, said }) => `${t(`doubt_${kind}`)}: ${said}`))];
-    if (reasons.length) cite.title = t("doubtful", { what: reasons.join("; ") });
-  }
 }
 
 // The line above an answer while it is awaited, and what is to be said of it below.
@@ -406,8 +399,7 @@ function update(turn) {
   if (done?.stop === "end" && done.ttft_ms === null) notes.push({ key: "note_empty" });
   if (done && done.stop !== "end") notes.push({ key: `note_${done.stop}` });
   if (done?.unknown_citations) notes.push({ key: "unknown", vars: { n: done.unknown_citations.join(", ") } });
-  for (const { n, kind, said } of done?.doubts ?? [])
-    notes.push({ key: "doubt", vars: { n: n.join(", "), kind: t(`doubt_${kind}`), said } });
+  notes.push(...(done?.doubts ?? []).map(doubted));
   part(turn, ".notes").replaceChildren(
     ...notes.map(({ key, vars, more }) =>
       h("p", { class: "note" }, h("span", { t: key, vars }), more ? h("span", { class: "muted" }, ` (${more})`) : ""),

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::citations::{Citation, Linked, Links, list};
-use crate::answer::{AnswerEvent, AnswerOutcome, AnswerSummary, Estimate, Note, cite};
+use crate::answer::{AnswerEvent, AnswerOutcome, AnswerSummary, Estimate, Note, doubted};
 use crate::language::Language;
 use crate::providers::{StopReason, Usage};
 
@@ -103,11 +103,10 @@ impl Teller {
                 self.answers |= !text.trim().is_empty();
                 vec![self.text(text, &[])]
             }
-            AnswerEvent::Citation { text, sources, doubts, .. } => {
+            AnswerEvent::Citation { text, sources, unknown, doubts } => {
                 self.answers = true;
                 // Such a client shows the text and nothing else.
-                let text = if doubts.is_empty() { text } else { cite::queried(&text, &sources) };
-                vec![self.text(text, &sources)]
+                vec![self.text(doubted::shown(&text, &sources, &unknown, &doubts), &sources)]
             }
             AnswerEvent::Fallback { from, to, .. } => vec![self.begin_anew(&from, &to)],
             AnswerEvent::Done(summary) => self.end(&summary),

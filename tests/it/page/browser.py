@@ -77,6 +77,28 @@ def answer(browser):
     assert refused == ["img-src", "script-src-attr", "style-src-attr"], refused
 
 
+def doubts(browser):
+    """A doubted citation is none to who hears the page, either: by its name, and at the end of the answer."""
+    for locale, name, heard in [
+        ("en-US", "Source 1?, in doubt: number: 71 hours", "In doubt, 1: Not in [1]: number “71 hours”"),
+        ("zh-CN", "来源 1?，存疑：数字: 71 hours", "存疑 1 处：[1] 中没有：数字“71 hours”"),
+    ]:
+        visit = Visit(browser, locale=locale)
+        page = visit.page
+        visit.ask()
+        visit.answered()
+        doubted, sure = page.locator(".prose a.cite.doubt"), page.locator(".prose a.cite:not(.doubt)")
+        expect(doubted).to_have_text("1?")
+        expect(doubted).to_have_accessible_name(name)
+        expect(sure).to_have_accessible_name("来源 1" if locale == "zh-CN" else "Source 1")
+        live = page.locator("#live")
+        expect(live).to_contain_text(heard)
+        expect(live.locator("p").last).to_contain_text("9")
+        visit.is_accessible()
+        visit.is_clean()
+        visit.context.close()
+
+
 def stop(browser):
     """What was written stays; the question can be asked again."""
     visit = Visit(browser)
@@ -322,6 +344,7 @@ def token(browser):
 
 SCENARIOS = {
     "answer": answer,
+    "doubts": doubts,
     "stop": stop,
     "reload": reload,
     "quality": quality,
