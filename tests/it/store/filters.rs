@@ -29,11 +29,14 @@ fn varied(n: u64) -> Passage {
         2 => [("draft".to_owned(), false.into()), ("price".to_owned(), "3".into()), ("a b.c".to_owned(), 1.into())].into(),
         _ => Metadata::new(),
     };
-    let tags: &[Scalar] =
-        [&["red".into(), "铸铁".into()][..], &["red".into(), 7.into()], &[], &[4.into(), "7".into(), true.into()]]
-            [(n / 4 % 4) as usize];
+    let tags: Vec<Scalar> = match n / 4 % 4 {
+        0 => vec!["red".into(), "铸铁".into()],
+        1 => vec!["red".into(), 7.into()],
+        2 => vec![4.into(), "7".into(), true.into()],
+        _ => Vec::new(),
+    };
     if !n.is_multiple_of(5) {
-        varied.metadata.insert("tags".to_owned(), Scalar::List(tags.to_vec()));
+        varied.metadata.insert("tags".to_owned(), Scalar::List(tags));
     }
     // Of every twelfth it is not known, and some are older than the first second of 1970.
     varied.modified = match n % 12 {
