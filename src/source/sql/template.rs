@@ -92,11 +92,9 @@ impl Template {
     /// Whether what stands between two columns is never a part of an escaped value, so that no two rows' values give one text.
     pub(super) fn keeps_apart(&self) -> bool {
         let mut parts = self.0.split(|piece| matches!(piece, Piece::Column(_)));
-        let between: Vec<_> =
-            (parts.next_back().is_some() && parts.next().is_some()).then(|| parts.collect()).unwrap_or_default();
-        let parted =
-            |pieces: &[Piece]| pieces.iter().any(|piece| matches!(piece, Piece::Text(text) if text.contains(['/', '?', '#'])));
-        between.into_iter().all(parted)
+        // What stands before the first and after the last parts nothing.
+        let _ends = (parts.next(), parts.next_back());
+        parts.all(|pieces| pieces.iter().any(|piece| matches!(piece, Piece::Text(text) if text.contains(['/', '?', '#']))))
     }
 
     /// The columns' escaped values in a text that [`Self::fill`] gave; `None` of other texts, and where it cannot be told.

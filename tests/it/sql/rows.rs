@@ -42,15 +42,14 @@ async fn a_row_that_is_listed_and_not_found_is_an_error_that_names_it() {
     mariadb.run(
         "CREATE TABLE t (id float PRIMARY KEY, body text); INSERT INTO t VALUES (1.5, 'a'), (0.1, 'b'), (3.5, 'c'), (4.5, 'd')",
     );
-    for (plan, shy, gone) in
-        [(query(&postgres, shy, &["id"]), "query/2", "query/3"), (table(&mariadb, "t", &["id"]), "t/0.1", "t/3.5")]
-    {
+    for (database, plan, shy, gone) in [
+        (&postgres, query(&postgres, shy, &["id"]), "query/2", "query/3"),
+        (&mariadb, table(&mariadb, "t", &["id"]), "t/0.1", "t/3.5"),
+    ] {
         let source = source(plan);
         let items = list(&source).await.expect_whole().items;
         assert_eq!(items.len(), 4);
-        for database in [&postgres, &mariadb] {
-            database.run("DELETE FROM t WHERE body = 'c'");
-        }
+        database.run("DELETE FROM t WHERE body = 'c'");
         let answers = source.fetch(&items).await;
         for (item, answer) in items.iter().zip(&answers) {
             if item.uri.ends_with(shy) {

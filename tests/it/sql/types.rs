@@ -217,6 +217,7 @@ async fn sqlite_values_have_types_of_their_own() {
         let mut plan = table(&database, "k", &["id"]);
         // Three of them have one text, and with it one address.
         plan.uri = Template::parse("sql://test/k/{id}/{body}").unwrap();
+        plan.text = Text::Template(Template::parse("body: {body}").unwrap());
         plan.page = page;
         let mut listing = list(&source(plan.clone())).await.expect_whole();
         let bodies = source(plan).fetch(&listing.items).await;

@@ -32,8 +32,8 @@ fn varied(n: u64) -> Passage {
     let tags: Vec<Scalar> = match n / 4 % 4 {
         0 => vec!["red".into(), "铸铁".into()],
         1 => vec!["red".into(), 7.into()],
-        2 => Vec::new(),
-        _ => vec![4.into(), "7".into(), true.into()],
+        2 => vec![4.into(), "7".into(), true.into()],
+        _ => Vec::new(),
     };
     if !n.is_multiple_of(5) {
         varied.metadata.insert("tags".to_owned(), Scalar::List(tags));
