@@ -6,11 +6,14 @@ use super::place::View;
 use super::reading::Reading;
 use super::value::{Value, What};
 
+/// Values of a claim and of a sentence that are compared.
+const MOST: usize = 40;
+
 /// Whether a value of a claim stands in the title or a heading of a source, and nothing below says the rest of the claim of another: of
 /// `# Falcon 300`, that `the pump weighs 12.5 kg`, where `the Falcon 500 weighs 19 kg`.
 pub(super) fn names(claim: &Reading, at: usize, views: &[View<'_>]) -> bool {
     let Some(value) = claim.values.get(at) else { return false };
-    let others = || claim.values.iter().enumerate().filter(move |(other, value)| *other != at && value.is_firm());
+    let others = || claim.values.iter().enumerate().take(MOST).filter(move |(other, value)| *other != at && value.is_firm());
     let told = |candidate: &Value| others().any(|(_, other)| candidate.against(other) == Match::Same);
     let is_other = |candidate: &&Value| {
         matches!(candidate.against(value), Match::Other | Match::Unit)
@@ -25,7 +28,7 @@ pub(super) fn names(claim: &Reading, at: usize, views: &[View<'_>]) -> bool {
         && !views.iter().any(|view| {
             view.source.values.iter().filter(is_other).any(|candidate| {
                 let beside = beside(view.source, candidate);
-                others().all(|(_, other)| beside.iter().any(|its| its.against(other) == Match::Same))
+                others().all(|(_, other)| beside.iter().take(MOST).any(|its| its.against(other) == Match::Same))
             })
         })
 }
