@@ -42,7 +42,7 @@ pub(super) trait Submit: Send {
 
 /// A worker's end.
 #[async_trait]
-pub(super) trait Claim: Send {
+pub(super) trait Claim: Send + 'static {
     /// Takes the next batch; `None` when nothing more will come.
     async fn claim(&mut self) -> Option<Batch>;
 }

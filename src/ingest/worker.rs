@@ -18,7 +18,7 @@ use futures_util::{Stream, StreamExt as _};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
-use super::clocks::{Place, Step};
+use super::clocks::{Place, Step, Wanted};
 use super::diff::{ChunkTask, DocumentDiff};
 use super::queue::Claim;
 use super::run::{Run, WRITERS};
@@ -43,7 +43,7 @@ pub(super) async fn work(run: &Arc<Run>, claims: impl Claim) {
 }
 
 /// Documents, cut and compared with what the index has of them.
-pub(super) fn diffs(run: &Arc<Run>, claims: impl Claim) -> impl Stream<Item = Vec<Arc<DocumentDiff>>> + Send + Unpin {
+pub(super) fn diffs(run: &Arc<Run>, claims: impl Claim) -> Wanted<Vec<Arc<DocumentDiff>>> {
     let fetched = fetch::fetch(run, claims);
     let parsed = parse::parse(run, fetched);
     chunk::chunk(run, parsed)

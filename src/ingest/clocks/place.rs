@@ -6,6 +6,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures_util::Stream;
+use futures_util::stream::BoxStream;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -174,26 +175,28 @@ fn count(doing: &mut [u64; DOINGS], what: Doing, more: bool) {
 }
 
 /// What comes out of a step. The step is wanted from when it was asked and had nothing until it has given something.
-#[derive(Debug)]
-pub struct Wanted<S> {
-    stream: S,
+///
+/// The type of the stream is forgotten here: steps that hold those before them have names of four megabytes, which were most of
+/// what the compiler wrote and the linker read.
+pub struct Wanted<T> {
+    stream: BoxStream<'static, T>,
     clocks: Arc<Clocks>,
     step: Step,
     asked: bool,
 }
 
-impl<S> Wanted<S> {
+impl<T> Wanted<T> {
     /// Of this step.
-    pub fn new(stream: S, clocks: &Arc<Clocks>, step: Step) -> Self {
-        Self { stream, clocks: Arc::clone(clocks), step, asked: true }
+    pub fn new(stream: impl Stream<Item = T> + Send + 'static, clocks: &Arc<Clocks>, step: Step) -> Self {
+        Self { stream: Box::pin(stream), clocks: Arc::clone(clocks), step, asked: true }
     }
 }
 
-impl<S: Stream + Unpin> Stream for Wanted<S> {
-    type Item = S::Item;
+impl<T> Stream for Wanted<T> {
+    type Item = T;
 
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<S::Item>> {
-        let polled = Pin::new(&mut self.stream).poll_next(cx);
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<T>> {
+        let polled = self.stream.as_mut().poll_next(cx);
         let ended = matches!(polled, Poll::Ready(None));
         let wanted = polled.is_pending() || ended;
         if wanted != self.asked || ended {

@@ -27,9 +27,9 @@ fn paused() -> tokio::runtime::Runtime {
 fn stage(
     clocks: &Arc<Clocks>,
     step: Step,
-    input: impl Stream<Item = u32> + Unpin,
+    input: impl Stream<Item = u32> + Send + 'static,
     (places, ms): (usize, u64),
-) -> impl Stream<Item = u32> + Unpin {
+) -> Wanted<u32> {
     let of = Arc::clone(clocks);
     let done = input.map(move |item| {
         let place = Place::take(&of, step);
@@ -40,7 +40,7 @@ fn stage(
         });
         async move { task.await.unwrap().0 }
     });
-    Wanted::new(Box::pin(done.buffer_unordered(places)), clocks, step)
+    Wanted::new(done.buffer_unordered(places), clocks, step)
 }
 
 proptest! {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use futures_util::Stream;
 
 use super::stage::stage;
-use crate::ingest::clocks::Step;
+use crate::ingest::clocks::{Step, Wanted};
 use crate::ingest::context::ROOM;
 use crate::ingest::diff::{DocumentDiff, Parsed};
 use crate::ingest::ledger::FailedDocument;
@@ -16,8 +16,8 @@ use crate::ingest::run::{Ended, Mode, Run};
 /// Cuts and compares, a core's worth of batches at once.
 pub(super) fn chunk(
     run: &Arc<Run>,
-    documents: impl Stream<Item = Vec<Parsed>> + Send + Unpin,
-) -> impl Stream<Item = Vec<Arc<DocumentDiff>>> + Send + Unpin {
+    documents: impl Stream<Item = Vec<Parsed>> + Send + 'static,
+) -> Wanted<Vec<Arc<DocumentDiff>>> {
     stage(run, Step::Chunk, "cut documents", documents, |run, batch, _| async move { chunk_batch(&run, batch).await })
 }
 

@@ -13,7 +13,10 @@ use crate::ingest::report::Stage;
 use crate::ingest::run::{Ended, Run, SITUATED};
 
 /// Situates chunks, many at once. A document of which one chunk is refused fails; the others go on.
-pub(super) fn situate(run: &Arc<Run>, tasks: impl Stream<Item = ChunkTask> + Send) -> impl Stream<Item = ChunkTask> + Send {
+pub(super) fn situate<S>(run: &Arc<Run>, tasks: S) -> impl Stream<Item = ChunkTask> + Send + use<S>
+where
+    S: Stream<Item = ChunkTask> + Send + 'static,
+{
     if run.contexts.is_none() {
         return Either::Left(tasks);
     }
@@ -25,7 +28,7 @@ pub(super) fn situate(run: &Arc<Run>, tasks: impl Stream<Item = ChunkTask> + Sen
         })
         .buffer_unordered(SITUATED)
         .filter_map(std::future::ready);
-    Either::Right(Wanted::new(Box::pin(situated), &clocks, Step::Context))
+    Either::Right(Wanted::new(situated, &clocks, Step::Context))
 }
 
 /// `None`: no model says it, and the document fails.

@@ -13,10 +13,7 @@ use crate::ingest::report::Stage;
 use crate::ingest::run::{Ended, Run};
 
 /// Embeds chunks, as many at once as fill the batches in flight. A document whose chunk is refused fails; the others go on.
-pub(super) fn embed(
-    run: &Arc<Run>,
-    tasks: impl Stream<Item = ChunkTask> + Send,
-) -> impl Stream<Item = (ChunkTask, Vector)> + Send {
+pub(super) fn embed(run: &Arc<Run>, tasks: impl Stream<Item = ChunkTask> + Send + 'static) -> Wanted<(ChunkTask, Vector)> {
     let at_once = run.batching.texts;
     let (run, clocks) = (Arc::clone(run), Arc::clone(&run.report.clocks));
     let embedded = tasks
@@ -26,7 +23,7 @@ pub(super) fn embed(
         })
         .buffer_unordered(at_once)
         .filter_map(std::future::ready);
-    Wanted::new(Box::pin(embedded), &clocks, Step::Embed)
+    Wanted::new(embedded, &clocks, Step::Embed)
 }
 
 /// `None`: the provider refused this text, and the document fails.

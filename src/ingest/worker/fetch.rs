@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use futures_util::{Stream, StreamExt as _, stream};
+use futures_util::{StreamExt as _, stream};
 
 use super::stage::stage;
-use crate::ingest::clocks::{Doing, Place, Step};
+use crate::ingest::clocks::{Doing, Place, Step, Wanted};
 use crate::ingest::ledger::PriorState;
 use crate::ingest::memory::Share;
 use crate::ingest::queue::{Batch, Claim};
@@ -29,9 +29,9 @@ pub(super) struct FetchedItem {
 }
 
 /// Fetches what the queue holds, a core's worth of batches at once.
-pub(super) fn fetch(run: &Arc<Run>, claims: impl Claim) -> impl Stream<Item = FetchedBatch> + Send + Unpin {
+pub(super) fn fetch(run: &Arc<Run>, claims: impl Claim) -> Wanted<FetchedBatch> {
     let batches = stream::unfold(claims, |mut claims| async { claims.claim().await.map(|batch| (batch, claims)) });
-    let batches = Box::pin(batches.take_until(run.stop.clone().cancelled_owned()));
+    let batches = batches.take_until(run.stop.clone().cancelled_owned());
     stage(
         run,
         Step::Read,

@@ -10,7 +10,7 @@ use super::settle::settled;
 use super::stage::stage;
 use crate::document::Document;
 use crate::error::reason;
-use crate::ingest::clocks::Step;
+use crate::ingest::clocks::{Step, Wanted};
 use crate::ingest::diff::Parsed;
 use crate::ingest::ledger::{Commit, Entry, FailedDocument};
 use crate::ingest::report::Stage;
@@ -33,10 +33,7 @@ enum Outcome {
 }
 
 /// Parses, a core's worth of batches at once.
-pub(super) fn parse(
-    run: &Arc<Run>,
-    batches: impl Stream<Item = FetchedBatch> + Send + Unpin,
-) -> impl Stream<Item = Vec<Parsed>> + Send + Unpin {
+pub(super) fn parse(run: &Arc<Run>, batches: impl Stream<Item = FetchedBatch> + Send + 'static) -> Wanted<Vec<Parsed>> {
     stage(run, Step::Parse, "parse documents", batches, |run, batch, _| async move { parse_batch(&run, batch).await })
 }
 

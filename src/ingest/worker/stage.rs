@@ -13,9 +13,9 @@ pub(super) fn stage<T, U, F>(
     run: &Arc<Run>,
     step: Step,
     action: &'static str,
-    batches: impl Stream<Item = T> + Send + Unpin,
-    work: impl Fn(Arc<Run>, T, Place) -> F + Send,
-) -> impl Stream<Item = U> + Send + Unpin
+    batches: impl Stream<Item = T> + Send + 'static,
+    work: impl Fn(Arc<Run>, T, Place) -> F + Send + 'static,
+) -> Wanted<U>
 where
     T: Send,
     U: Send + 'static,
@@ -36,5 +36,5 @@ where
         })
         .buffer_unordered(Run::cores())
         .filter_map(move |done| std::future::ready(joined.joined(action, done).ok().map(|(done, _place)| done)));
-    Wanted::new(Box::pin(done), &clocks, step)
+    Wanted::new(done, &clocks, step)
 }

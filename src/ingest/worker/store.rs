@@ -22,8 +22,8 @@ const LINGER: Duration = Duration::from_millis(50);
 /// Writes what was embedded, and gives out the documents whose last new chunk the store has acknowledged.
 pub(super) fn store(
     run: &Arc<Run>,
-    embedded: impl Stream<Item = (ChunkTask, Vector)> + Send,
-) -> impl Stream<Item = Vec<Arc<DocumentDiff>>> + Send {
+    embedded: impl Stream<Item = (ChunkTask, Vector)> + Send + 'static,
+) -> Wanted<Vec<Arc<DocumentDiff>>> {
     let (run, joined) = (Arc::clone(run), Arc::clone(run));
     let writers = Arc::new(Semaphore::new(WRITERS));
     let waiting = run.batching.waiting / BATCH;
@@ -41,7 +41,7 @@ pub(super) fn store(
         .buffer_unordered(WRITERS + waiting)
         .filter_map(move |finished| std::future::ready(joined.joined("write to the store", finished).ok()))
         .filter(|finished| std::future::ready(!finished.is_empty()));
-    Wanted::new(Box::pin(stored), &clocks, Step::Store)
+    Wanted::new(stored, &clocks, Step::Store)
 }
 
 /// Writes one batch; the documents that it completed, if any.
