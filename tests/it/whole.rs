@@ -494,9 +494,3 @@ async fn a_person_at_a_terminal_is_asked() {
         assert!(!shown.contains("are not all"), "who was asked knows: {shown}");
     }
 }
-
-#[test]
-fn the_model_of_these_tests_notes_what_it_reads() {
-    let user = "<source-ab n=\"3\" uri=\"a\">\nINC-001 INC-002\n</source-ab>\n\nQuestion: ?";
-    assert_eq!(notes(user), "- Incident INC-001 was reported [3].\n- Incident INC-002 was reported [3].\n");
-}

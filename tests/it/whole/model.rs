@@ -101,3 +101,9 @@ pub async fn stand_in() -> StandIn {
 pub fn asked(api: &StandIn, wanted: Task) -> Vec<Request> {
     api.requests().into_iter().filter(|request| task(request) == wanted).collect()
 }
+
+#[test]
+fn the_model_of_these_tests_notes_what_it_reads() {
+    let user = "<source-ab n=\"3\" uri=\"a\">\nINC-001 INC-002\n</source-ab>\n\nQuestion: ?";
+    assert_eq!(notes(user), "- Incident INC-001 was reported [3].\n- Incident INC-002 was reported [3].\n");
+}
