@@ -412,13 +412,18 @@ fn what_lies_over_the_page_and_is_closed_is_left_out() {
         assert_eq!(site(&page).trim(), "# Part 1\n\nPart 1 weighs 7 kg.", "{closed}");
     }
     // One that the text leads to, one that is open, and one that is the page.
-    let lead =
-        format!("<main><h1>Guide</h1><p>{PARAGRAPH}</p><p><a href='#tariff' data-target='#tariff'>Tariff</a></p></main>");
-    let tariff = "<p>Two crowns for a barge.</p>";
-    assert!(site(&format!("<body>{lead}{}</body>", dialog("tariff", "aria-hidden=true", tariff))).contains("Two crowns"));
-    assert!(site(&format!("<body>{lead}{}</body>", dialog("open", "aria-hidden=false", tariff))).contains("Two crowns"));
-    let whole = format!("<p>{PARAGRAPH}</p>").repeat(3);
-    assert!(site(&format!("<body><p>Loading</p>{}</body>", dialog("app", "aria-hidden=true", &whole))).contains("snapshot"));
+    let plain =
+        |id: &str, more: &str, inside: &str| format!("<div id={id} role=dialog aria-labelledby=l {more}>{inside}</div>");
+    let tariff = |id: &str, more: &str| {
+        let dialog = plain(id, more, "<h4 id=l>Tariffs</h4><p>Two crowns for a barge.</p>");
+        let link = "<p><a href='#tariff' data-target='#tariff'>Tariff</a></p>";
+        site(&format!("<body><main><h1>Guide</h1><p>{PARAGRAPH}</p>{link}{dialog}<p>{PARAGRAPH}</p></main></body>"))
+    };
+    assert!(tariff("tariff", "aria-hidden=true").contains("Two crowns"));
+    assert!(tariff("open", "aria-hidden=false").contains("Two crowns"));
+    assert!(!tariff("other", "aria-hidden=true").contains("Two crowns"));
+    let whole = plain("app", "aria-hidden=true", &format!("<p>{PARAGRAPH}</p>").repeat(3));
+    assert!(site(&format!("<body><p>Loading</p>{whole}</body>")).contains("snapshot"));
 }
 
 #[test]
