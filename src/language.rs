@@ -4,6 +4,8 @@ use whatlang::{Detector, Lang};
 
 use crate::document::Markup;
 
+pub(crate) mod script;
+
 /// Bytes that are looked at from each of [`WINDOWS`] places of a long text: a preface may be in another language.
 const WINDOW: usize = 2048;
 /// How many places of a long text are looked at.

@@ -235,7 +235,6 @@ pub mod pipeline;
 mod priority;
 pub mod providers;
 pub mod runtime;
-mod script;
 #[cfg(feature = "serve")]
 pub mod serve;
 pub mod source;

@@ -113,7 +113,8 @@ pub struct Stats {
     pub hedged: u64,
     /// Tokens that may have been paid for in vain, as reserved: those of second copies, and of answers that made no sense.
     pub wasted: u64,
-    /// Tokens of requests that are over, as billed where the provider says so, else as reserved; none of what it refused.
+    /// Tokens of requests that are over, as billed where the provider says so, those from its cache among them; else as reserved, of an
+    /// answer that was left or broke off as far as it came; none of what it refused.
     pub tokens: u64,
     /// Wall time during which a request was ready and the quota (or a pause that the provider asked for) held it back. Close
     /// to the run's own time: the quota is the bottleneck.

@@ -14,13 +14,17 @@ use rust_stemmers::{Algorithm, Stemmer};
 use super::terms::Terms;
 use crate::document::SparseVector;
 use crate::language::Language;
-use crate::script::otherwise_written;
+use crate::language::script::otherwise_written;
 
 /// The length that counts as usual, in words without stop words. Chunks have some 50 to 200; a smaller figure lets repetition
 /// count for less. Of 64, 100, 128 and 256 it did best over English abstracts, Python functions and Chinese paragraphs together.
 const USUAL_LENGTH: f64 = 100.0;
 /// Sets the ids of stems apart from those of words: "general" is a word of its own, and the stem of "generally".
 const STEM: u32 = 0x5bd1_e995 & 0x7fff_ffff;
+
+/// The weight of a question's term that stands for another one, written otherwise: what is written as it was asked for comes first, and
+/// whoever adds up what a question says leaves it out.
+pub(crate) const OTHERWISE: f32 = 0.99;
 
 /// So many words without meaning that are not English ones, too, say which language a question is in.
 const FUNCTION_WORDS: usize = 2;
@@ -131,14 +135,15 @@ impl Bm25 {
         let Terms { words, pairs } = Terms::of(text);
         let Reading { analyzer, places } = self.reading(text, &words);
         let terms: Vec<&str> = words.split_whitespace().filter(|term| analyzer.word(term).is_some()).collect();
-        let pairs = in_both_scripts(&pairs);
+        let otherwise = in_the_other_script(&pairs);
+        let otherwise = analyzer.words(&otherwise).map(|word| (id(&word), OTHERWISE));
         let whole = terms.iter().filter_map(|term| analyzer.word(term)).chain(analyzer.words(&pairs));
         let stems = places
             .iter()
             .map(|place| self.analyzer(*place))
             .flat_map(|other| terms.iter().filter_map(|term| analyzer.word(term)).map(|word| other.stem(word)));
         // Each counts once, whatever its number.
-        merged(whole.map(|word| (id(&word), 1.0)), stems.map(|stem| (id(&stem), 1.0)))
+        merged(whole.map(|word| (id(&word), 1.0)).chain(otherwise), stems.map(|stem| (id(&stem), 1.0)))
     }
 
     /// The words of a question that passages with these terms lack, in the question's order: those that stand there neither as they
@@ -190,15 +195,15 @@ impl Bm25 {
     }
 }
 
-/// Pairs of characters, and the same in the other script of Chinese: who asks for `機房` means the `机房` of a document, too. Passages
-/// have them as they are written, so that an index of either answers both.
-fn in_both_scripts(pairs: &str) -> String {
-    let mut all = pairs.to_owned();
+/// Pairs of characters in the other script of Chinese: who asks for `機房` means the `机房` of a document, too. Passages have them as they
+/// are written, so that an index of either answers both.
+fn in_the_other_script(pairs: &str) -> String {
+    let mut others = String::new();
     for other in pairs.split_whitespace().flat_map(otherwise_written) {
-        all.push_str(&other);
-        all.push(' ');
+        others.push_str(&other);
+        others.push(' ');
     }
-    all
+    others
 }
 
 /// How a question is read.

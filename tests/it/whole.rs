@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use self::model::{CHAT, Task, answers, asked, incidents, message, notes, reply, stand_in, task};
+use self::model::{CHAT, Task, answers, asked, incidents, message, reply, stand_in, task};
 use crate::project::{Ended, Project, ended};
 use crate::rig::{signal, until};
 use crate::service::{Service, client, post};

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::document::SparseVector;
+use crate::vectordb::bm25::OTHERWISE;
 
 /// The most that a term adds to a passage's score for each time that it is asked for: `k1 + 1`, of a word repeated without end.
 const SATURATED: f64 = 2.2;
@@ -35,7 +36,8 @@ impl Frequencies {
         Self { passages: with_terms, terms, counts }
     }
 
-    /// The most that any passage could score on a question, in an index of so many passages.
+    /// The most that any passage could score on a question, in an index of so many passages. No passage has a word in both scripts of
+    /// Chinese: it counts once.
     pub(super) fn ceiling(&self, question: &SparseVector, passages: u64) -> f64 {
         // What the sample has as it is, what it has not as rare as it can be in the whole.
         let times = (passages as f64 / f64::from(self.passages.max(1))).max(1.0);
@@ -50,7 +52,8 @@ impl Frequencies {
             };
             f64::from(*weight) * ((all - frequency + 0.5) / (frequency + 0.5)).ln_1p()
         };
-        SATURATED * question.indices.iter().zip(&question.values).map(weight).sum::<f64>()
+        let terms = question.indices.iter().zip(&question.values).filter(|(_, weight)| **weight > OTHERWISE);
+        SATURATED * terms.map(weight).sum::<f64>()
     }
 }
 

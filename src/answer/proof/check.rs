@@ -13,7 +13,7 @@ use super::value::{Value, What};
 use super::{DoubtKind, diff, dotted, heading, known, label, negation};
 use crate::answer::source::Source;
 use crate::chunk::with_columns;
-use crate::script::{Variant, variant};
+use crate::language::script::{Variant, variant};
 
 /// Values of a claim that are looked up: a sentence has a few.
 const MOST_VALUES: usize = 40;

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::LazyLock;
 
-use crate::script::simplified;
+use crate::language::script::simplified;
 
 /// Frequent words, in simplified characters, separated by white space.
 static WORDS: LazyLock<HashSet<&str>> = LazyLock::new(|| include_str!("common_zh.txt").split_whitespace().collect());

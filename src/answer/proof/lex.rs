@@ -8,7 +8,7 @@ use std::ops::Range;
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
 
-use crate::script::simplified;
+use crate::language::script::simplified;
 
 /// What a token is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

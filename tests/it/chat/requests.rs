@@ -245,7 +245,8 @@ async fn what_comes_from_a_cache_does_not_count_against_the_quota() {
     let server = Server::start([streamed(include_str!("../streams/anthropic_kept.sse"))]).await;
     let (model, providers) = model_of(plan(ProviderKind::Anthropic, &server.url), "claude-sonnet-4-5");
     ask(&model, question()).await;
-    assert_eq!(providers.stats()["p"].tokens, 2121 - 100 + 4);
+    assert_eq!(providers.allowed()["p"].used.1, 2121 - 100 + 4);
+    assert_eq!(providers.stats()["p"].tokens, 2121 + 4, "it is billed");
 }
 
 #[tokio::test]
