@@ -4,11 +4,11 @@
 //! question ─▶ who answers? ─▶ as it stands alone ─▶ search ─▶ (index let go) ─▶ prompt ─▶ one model, or several ─▶ events
 //! ```
 
-use std::fmt;
 use std::path::PathBuf;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::{fmt, iter};
 
 use async_stream::try_stream;
 use futures_util::future::join_all;
@@ -311,16 +311,10 @@ impl Answerer {
             }
             let Some(model) = models.first().map(|model| model.model().to_owned()) else {
                 yield AnswerEvent::Sources { sources: found.clone(), model: None };
-                if let Some(remark) = note {
-                    yield remark;
+                let (passages, shown) = as_they_are(&found);
+                for event in note.into_iter().chain(passages) {
+                    yield event;
                 }
-                let shown = found.get(..PASSAGES_SHOWN).unwrap_or(&found);
-                for source in shown {
-                    yield AnswerEvent::Token(format!("{}\n", source.text.trim_end()));
-                    yield citation(source.n);
-                    yield AnswerEvent::Token("\n\n".into());
-                }
-                let shown = shown.iter().map(|source| source.n).collect();
                 let summary = AnswerSummary::without_model(AnswerOutcome::Passages, shown, started.elapsed());
                 let summary = summary.with(Paid::so_far(decided.as_ref(), None, &void));
                 yield AnswerEvent::Done(AnswerSummary { answerable: probability(judged), ..summary });
@@ -332,16 +326,12 @@ impl Answerer {
             if !question.anyway && answerability::refuses(plan.answerability, judged) {
                 let (sentence, shown, how) = answerability::refusal(&question.text, &found);
                 yield AnswerEvent::Sources { sources: found, model: Some(model) };
-                for remark in note.into_iter().chain(unread.remark()) {
-                    yield remark;
-                }
-                yield AnswerEvent::Token(sentence);
                 let cited = shown.iter().map(|(_, n)| *n).collect();
-                for (text, n) in shown {
-                    yield AnswerEvent::Token(text);
-                    yield citation(n);
+                let nearest = shown.into_iter().flat_map(|(text, n)| [AnswerEvent::Token(text), citation(n)]);
+                let refusal = iter::once(AnswerEvent::Token(sentence)).chain(nearest).chain([AnswerEvent::Token(how.into())]);
+                for event in note.into_iter().chain(unread.remark()).chain(refusal) {
+                    yield event;
                 }
-                yield AnswerEvent::Token(how.into());
                 let summary = AnswerSummary::without_model(AnswerOutcome::Unanswerable, cited, started.elapsed());
                 let summary = AnswerSummary { answerable, ..summary };
                 yield AnswerEvent::Done(summary.with(Paid::so_far(decided.as_ref(), deciding.as_ref(), &void)));
@@ -490,6 +480,16 @@ impl Answerer {
             ChatRequest { system, messages, max_tokens: plan.max_tokens, temperature: plan.temperature, shared: None };
         Ok((sources, request))
     }
+}
+
+/// The best passages as they are, each with its number behind it, and those numbers.
+fn as_they_are(found: &[Source]) -> (Vec<AnswerEvent>, Vec<usize>) {
+    let shown = found.get(..PASSAGES_SHOWN).unwrap_or(found);
+    let told = |source: &Source| {
+        let text = AnswerEvent::Token(format!("{}\n", source.text.trim_end()));
+        [text, citation(source.n), AnswerEvent::Token("\n\n".into())]
+    };
+    (shown.iter().flat_map(told).collect(), shown.iter().map(|source| source.n).collect())
 }
 
 /// The mark of one source, which stands beside its own words.

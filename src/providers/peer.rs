@@ -22,6 +22,7 @@ const MIN_SECRET: usize = 6;
 const ALIBABA: &str = ".aliyuncs.com";
 
 /// A server, as far as errors name it.
+#[allow(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub(super) struct Peer {
     pub(super) name: String,
     site: &'static Site,

@@ -123,7 +123,7 @@ fn a_mark_that_closes_a_line_stands_for_its_sentences() {
 
 #[test]
 fn what_is_remembered_of_a_paragraph_is_bounded() {
-    let many: String = (0..100).map(|n| format!("It is {n}. ")).collect();
+    let many = (0..100).map(|n| format!("It is {n}. ")).collect::<Vec<_>>().concat();
     let said = claimed(&format!("{many}[1]"));
     assert_eq!((said.len(), said.last().unwrap().0.as_str()), (MOST_BEFORE + 1, "It is 99."));
     let long = format!("It is {}. ", "very ".repeat(700));

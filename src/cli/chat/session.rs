@@ -49,7 +49,7 @@ pub(super) struct Turn {
 #[derive(Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 enum Line {
-    Turn(Turn),
+    Turn(Box<Turn>),
     /// All before is forgotten.
     Clear,
 }
@@ -95,7 +95,7 @@ impl Session {
             last.sources.iter_mut().for_each(|source| source.text.clear());
         }
         self.turns.push(turn.clone());
-        self.append(&Line::Turn(turn))
+        self.append(&Line::Turn(Box::new(turn)))
     }
 
     pub fn clear(&mut self) -> io::Result<()> {
@@ -180,7 +180,7 @@ fn read(mut file: File) -> io::Result<Vec<Turn>> {
                 if let Some(last) = turns.last_mut() {
                     last.sources.iter_mut().for_each(|source| source.text = String::new());
                 }
-                turns.push(turn);
+                turns.push(*turn);
             }
             Ok(Line::Clear) => turns.clear(),
             Err(error) => tracing::debug!(%error, "a line of the session cannot be read"),

@@ -177,7 +177,7 @@ fn decode(http: &Arc<Http>, body: Body) -> ChatStream {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "a test may fail loudly")]
+#[allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail loudly")]
 mod tests {
     use futures_util::stream;
 

@@ -105,21 +105,17 @@ impl Remote {
                 }
                 Err(error) => error,
             };
-            match sent.without_refused(&error, &wire.body(&self.id, request, sent)) {
-                Some(less) => {
-                    (mine, gave_up) = (less, true);
+            let Some(less) = sent.without_refused(&error, &wire.body(&self.id, request, sent)) else {
+                if gave_up && error.kind == ErrorKind::InvalidInput {
+                    // It was about something else.
                     let mut taken = self.taken();
-                    taken.likely = taken.likely.and(less);
+                    taken.likely = taken.surely;
                 }
-                None => {
-                    if gave_up && error.kind == ErrorKind::InvalidInput {
-                        // It was about something else.
-                        let mut taken = self.taken();
-                        taken.likely = taken.surely;
-                    }
-                    return Err(error);
-                }
-            }
+                return Err(error);
+            };
+            (mine, gave_up) = (less, true);
+            let mut taken = self.taken();
+            taken.likely = taken.likely.and(less);
         }
     }
 

@@ -23,6 +23,7 @@ fn peer(kind: ProviderKind, base_url: &str) -> Peer {
 }
 
 #[test]
+#[allow(clippy::too_many_lines, reason = "a table")]
 fn refusals_as_the_vendors_write_them() {
     use ErrorKind::{Auth, InvalidInput, NotFound, QuotaSpent, RateLimited, Unavailable};
     let table = [

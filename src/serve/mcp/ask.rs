@@ -1,5 +1,6 @@
 //! `ask`: an answer with its sources.
 
+use std::fmt::Write as _;
 use std::num::NonZeroUsize;
 
 use rmcp::model::Tool;
@@ -144,12 +145,15 @@ fn doubts(answer: &Value) -> String {
         answer.get(key).and_then(|value| serde_json::from_value(value.clone()).ok()).unwrap_or_default()
     }
     let told = read::<Doubt>(answer, "doubts").iter().map(doubted::told).collect::<Vec<_>>();
-    let mut lines: String = told.iter().map(|(mark, what)| format!("{mark} {}\n", cut(what, PATH))).collect();
-    if !lines.is_empty() {
-        lines = format!("\n{}:\n{lines}", doubted::ABOVE);
+    let mut lines = String::new();
+    if !told.is_empty() {
+        let _ = writeln!(lines, "\n{}:", doubted::ABOVE);
+    }
+    for (mark, what) in &told {
+        let _ = writeln!(lines, "{mark} {}", cut(what, PATH));
     }
     if let Some(unknown) = doubted::unknown(&read(answer, "unknown_citations")) {
-        lines.push_str(&format!("\n{unknown}\n"));
+        let _ = writeln!(lines, "\n{unknown}");
     }
     lines
 }

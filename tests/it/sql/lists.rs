@@ -78,7 +78,7 @@ fn tags_and_bits_are_filtered_by() {
         (&postgres, [("meta.tags=铸铁", "1"), ("meta.tags=茶具", "12"), ("meta.tags!=铸铁", "23"), ("meta.tags!=茶具", "3")]),
         (&mariadb, [("meta.tags=1", "1"), ("meta.tags=0", "2"), ("meta.tags!=1", "23"), ("meta.tags<1", "2")]),
     ] {
-        let project = Project::new().with("URL", &database.url());
+        let project = Project::new().with("URL", database.url());
         project.write(
             "p.yaml",
             "name: p\nsources: [ { sql: { url: \"${URL}\", table: t, key: id, text: body, metadata: [tags] } } ]\n",

@@ -6,7 +6,7 @@ use ragstream::source::{FetchError, Source as _};
 use super::listing::{list, plan_of, query, read, source, table, why};
 use super::servers::{Database, postgres, psql};
 
-/// MariaDB finds no row by a list of several keys of several columns where one of these is not in UTF-8.
+/// `MariaDB` finds no row by a list of several keys of several columns where one of these is not in UTF-8.
 #[tokio::test]
 async fn keys_of_several_columns_in_every_character_set() {
     let database = Database::mariadb();

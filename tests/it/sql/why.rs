@@ -11,7 +11,7 @@ fn a_row_that_is_no_document_is_told_why() {
             "CREATE TABLE {name} (id int PRIMARY KEY, name varchar(20), note varchar(40));
              INSERT INTO {name} VALUES (1, 'kettle', 'whistles at 96 C'), (2, '盖碗', NULL), (3, NULL, NULL)"
         ));
-        let project = Project::new().with("URL", &database.url());
+        let project = Project::new().with("URL", database.url());
         project.write("p.yaml", "name: p\nsources: [ { sql: { url: \"${URL}\", table: \"w 08\", key: id, title: name } } ]\n");
         let summary = project.run(&["ingest", "-p", "p.yaml", "--json"]).expect_code(0).last("summary");
         assert_eq!(summary["documents"]["added"], 2, "a title alone is a document: {summary}");

@@ -147,7 +147,7 @@ fn is_of_data(code: &str) -> bool {
 fn of_connection(server: &str, error: &Error) -> SqlError {
     let why = reason(error);
     let message = format!("{server}: {why}");
-    if error.source().is_some_and(|cause| cause.is::<std::str::Utf8Error>()) {
+    if error.source().is_some_and(<dyn std::error::Error + 'static>::is::<std::str::Utf8Error>) {
         return SqlError::new(message).of_data();
     }
     if why.contains("server does not support TLS") {
