@@ -105,6 +105,8 @@ impl Teller {
             }
             AnswerEvent::Citation { text, sources, unknown, doubts } => {
                 self.answers = true;
+                // A program's own task is given no sources: what looks like a citation is none.
+                let unknown = if self.sources.is_empty() { Vec::new() } else { unknown };
                 // Such a client shows the text and nothing else.
                 vec![self.text(doubted::shown(&text, &sources, &unknown, &doubts), &sources)]
             }

@@ -3,11 +3,12 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use notify::event::{AccessKind, AccessMode, CreateKind, ModifyKind, RemoveKind};
 use notify::{Event, EventKind};
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use super::walk::{is_hidden, is_refused};
 use crate::source::FilesPlan;
@@ -269,7 +270,7 @@ mod tests {
         assert_eq!(taken(&pending, SAVED, "/private/tmp/d/a/b.md"), Some(vec!["/tmp/d/a/b.md".into()]));
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn it_waits_until_it_is_quiet_and_no_longer_than_patience_lasts() {
         let pending = std::sync::Arc::new(pending(&["/d"], &[], &[]));
         assert!(!pending.settled_within(Duration::from_millis(10)).await);

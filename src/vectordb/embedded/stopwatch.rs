@@ -66,13 +66,18 @@ mod tests {
         watch.time(|| std::thread::sleep(Duration::from_millis(60)));
         let slept = watch.read();
         assert!(slept.cpu < Duration::from_millis(20) && slept.waits >= Duration::from_millis(30), "{slept:?}");
-        watch.time(|| {
-            let until = on_core() + Duration::from_millis(40);
-            while on_core() < until {}
+        // Time that the machine itself is not given looks like waiting: it only ever adds, so the least of some tries is what is meant.
+        let tries = (0..5).map(|_| {
+            let before = watch.read();
+            watch.time(|| {
+                let until = on_core() + Duration::from_millis(40);
+                while on_core() < until {}
+            });
+            watch.read().since(before)
         });
-        let worked = watch.read().since(slept);
+        let tries: Vec<OneByOne> = tries.collect();
         // However long it waited for a core meanwhile.
-        assert!(worked.cpu >= Duration::from_millis(40), "{worked:?}");
-        assert!(worked.waits < Duration::from_millis(20), "{worked:?}");
+        assert!(tries.iter().all(|worked| worked.cpu >= Duration::from_millis(40)), "{tries:?}");
+        assert!(tries.iter().any(|worked| worked.waits < Duration::from_millis(20)), "{tries:?}");
     }
 }
