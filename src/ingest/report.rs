@@ -67,20 +67,20 @@ impl Default for Report {
 
 impl Report {
     /// Of a run that waits for its turn: its time begins with [`Self::begin`].
-    pub(crate) fn not_begun() -> Self {
+    pub fn not_begun() -> Self {
         let report = Self::default();
         report.wait();
         report
     }
 
     /// The run begins, and its time with it.
-    pub(crate) fn begin(&self) {
+    pub fn begin(&self) {
         *self.started.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
         self.clocks.open();
     }
 
     /// The run did not get its turn: what has passed so far is not its time.
-    pub(crate) fn wait(&self) {
+    pub fn wait(&self) {
         *self.started.lock().unwrap_or_else(PoisonError::into_inner) = None;
         self.clocks.wait();
     }
